@@ -1,0 +1,1 @@
+"""waggle: the substrate on which many AI agents work together."""
