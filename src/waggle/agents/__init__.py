@@ -1,0 +1,1 @@
+"""Agents at work: races, worktrees, running commands, checkpoints, checks, recovery."""

@@ -1,0 +1,1 @@
+"""What everything else stands on: clock arithmetic, ids, limits, errors. Pure."""

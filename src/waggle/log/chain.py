@@ -1,0 +1,89 @@
+"""Validation of a log's lines in order, and admission: which prefix of a log may be folded.
+
+Validate, then fold: a bad line becomes a `Refusal` that says why and is shown; it never raises
+into a fold. Everything after a refusal is refused too, since its ids build on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from waggle.base.clock import from_the_future
+from waggle.base.ids import extend, genesis
+from waggle.log.entry import Envelope, envelope
+
+
+class Head(Struct, frozen=True):
+    """The end of a log, or of a prefix of it: what the next line has to follow."""
+
+    seq: int
+    id: str
+    at: int
+
+
+class Link(Struct, frozen=True):
+    """A valid line at its place in the log."""
+
+    seq: int
+    id: str
+    line: bytes
+    envelope: Envelope
+
+
+class Refusal(Struct, frozen=True):
+    """Why a line or frame was not taken, with where it stood."""
+
+    seq: int
+    reason: str
+
+
+def start(space: str, replica: str) -> Head:
+    """Give the head of an empty log."""
+    return Head(0, genesis(space, replica), 0)
+
+
+def follow(head: Head, lines: Iterable[bytes]) -> tuple[list[Link], Refusal | None]:
+    """Give the valid lines after `head`, and the refusal that ended them if one did."""
+    links: list[Link] = []
+    seq, last, at = head.seq, head.id, head.at
+    for line in lines:
+        try:
+            outer = envelope(line)
+        except msgspec.DecodeError as error:
+            return links, Refusal(seq + 1, f"not an entry: {error}")
+        if outer.at <= at:
+            return links, Refusal(seq + 1, "its clock does not follow the entry before it")
+        seq, last, at = seq + 1, extend(last, line), outer.at
+        links.append(Link(seq, last, line, outer))
+    return links, None
+
+
+def ripe(links: Sequence[Link], wall_ms: int) -> int:
+    """Count the leading links that are not from the future at `wall_ms`."""
+    if not links or not from_the_future(links[-1].envelope.at, wall_ms):
+        return len(links)
+    # Clocks rise along a log, so the first one from the future is found by bisection.
+    low, high = 0, len(links) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if from_the_future(links[middle].envelope.at, wall_ms):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def fork(chains: Sequence[Sequence[str]]) -> int:
+    """Give how many leading ids (from seq 1) all chains of one writer share where they overlap.
+
+    Two chains that differ at one seq prove equivocation, wherever their frames were cut; the log
+    is then admitted up to the entry before. A chain that is merely shorter proves nothing.
+    """
+    shared = max(map(len, chains), default=0)
+    for seq in range(shared):
+        if len({chain[seq] for chain in chains if seq < len(chain)}) > 1:
+            return seq
+    return shared

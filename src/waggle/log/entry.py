@@ -1,0 +1,129 @@
+"""Lines as typed values.
+
+A kind is a msgspec Struct that lists the fields of its own; every line also carries the envelope
+(`at`, `by`, `kind`, perhaps `key` and `was`). Unknown kinds and unknown fields survive: lines are
+kept raw, and what a version does not know it skips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from waggle.base.clock import MILLIS_MAX, stamp
+from waggle.base.errors import WaggleError
+from waggle.base.limits import ENTRY_BYTES_MAX, KEY_CHARS_MAX, NAME_CHARS_MAX
+
+Id = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Oid = Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
+"""A git object id (SHA-1)."""
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who wrote an entry: a program or a person, acting through a replica."""
+
+    name: Name
+    session: Name | None = None
+    model: Name | None = None
+    vendor: Name | None = None
+
+    def fields(self) -> dict[str, str]:
+        """Give the fields that are set, as a line carries them."""
+        values = {
+            "name": self.name,
+            "session": self.session,
+            "model": self.model,
+            "vendor": self.vendor,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """What every line carries."""
+
+    at: Annotated[int, Meta(ge=0, le=stamp(MILLIS_MAX, 0xFFFF))]
+    by: Agent
+    kind: Annotated[str, Meta(pattern=r"^[a-z]+(\.[a-z_]+)+$", max_length=64)]
+    key: Annotated[str, Meta(max_length=KEY_CHARS_MAX)] | None = None
+    was: Id | None = None
+
+
+class Body(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The fields of one kind. Subclasses set the kind's name and what in it needs attention."""
+
+    KIND: ClassVar[str]
+    TEXTS: ClassVar[tuple[str, ...]] = ()
+    """Fields that hold free text, which is scanned for secrets before it is appended."""
+    REFS: ClassVar[tuple[str, ...]] = ()
+    """Fields that hold entry ids, which follow `was` when a log was continued under a new name."""
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One entry as folds see it: where it stands, who wrote it, and its typed body."""
+
+    id: str
+    replica: str
+    seq: int
+    at: int
+    by: Agent
+    body: Body
+
+    @property
+    def writer(self) -> str:
+        """The identity that counts for votes: the agent within its replica."""
+        return f"{self.replica}/{self.by.name}"
+
+
+RESERVED = frozenset({"at", "by", "kind", "key", "was"})
+_envelopes = msgspec.json.Decoder(Envelope)
+
+
+def registry(kinds: Iterable[type[Body]]) -> dict[str, Callable[[bytes], Body]]:
+    """Give a decoder for each kind, by name.
+
+    Invariant: every field sorts after `at` (see line.py) and none is the envelope's.
+    """
+    decoders: dict[str, Callable[[bytes], Body]] = {}
+    for kind in kinds:
+        names = {field.encode_name for field in msgspec.structs.fields(kind)}
+        if kind.KIND in decoders or names & RESERVED or any(name <= "at" for name in names):
+            raise ValueError(f"kind {kind.KIND} breaks the rules for kinds")
+        decoders[kind.KIND] = msgspec.json.Decoder(kind).decode
+    return decoders
+
+
+def envelope(line: bytes) -> Envelope:
+    """Decode what every line carries; raise msgspec.DecodeError on anything else."""
+    if len(line) > ENTRY_BYTES_MAX or b"\n" in line:
+        raise msgspec.ValidationError("the line is longer than an entry may be, or is several")
+    return _envelopes.decode(line)
+
+
+def fields_of(value: Body) -> Mapping[str, object]:
+    """Give a body's set fields, validated as a reader will; raise `invalid` on a bad value."""
+    fields = msgspec.to_builtins(value)
+    try:
+        msgspec.convert(fields, type(value))
+    except msgspec.ValidationError as error:
+        raise WaggleError(
+            "invalid",
+            f"{value.KIND}: {error}",
+            "Correct the value; nothing was appended.",
+        ) from error
+    return dict(fields)
+
+
+def follow(value: Body, moved: Mapping[str, str]) -> Body:
+    """Give the body with its references resolved through `moved` (new id to first id)."""
+    changes = {}
+    for name in value.REFS:
+        ref = getattr(value, name)
+        if isinstance(ref, str) and ref in moved:
+            changes[name] = moved[ref]
+    return msgspec.structs.replace(value, **changes) if changes else value

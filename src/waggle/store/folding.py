@@ -1,0 +1,214 @@
+"""Bringing the view to what is here: the journal, and the logs that were verified.
+
+view = fold(version, admitted). Usually the new entries are folded on top. When the past itself
+changed - a fork was proved, or it turned out that entries were appended again under a new replica
+(`was`) - everything is folded again; that is rare, and it keeps every fold simple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from waggle.base.errors import WaggleError
+from waggle.log import chain
+from waggle.log.chain import Head, Link, Refusal
+from waggle.log.entry import Entry, follow, registry
+from waggle.store.journal import Journal
+from waggle.store.logs import Logs, shared_prefix
+from waggle.store.objects import Objects
+from waggle.store.view import View
+
+FOLD_ENTRIES = 4096
+"""Entries handed to the folds at once."""
+
+Ends = Sequence[tuple[str | None, int]]
+"""The known ends of one log: (newest frame or None for the journal alone, last seq)."""
+
+
+class PastChangedError(Exception):
+    """What was folded is no longer what should have been: everything is folded again."""
+
+
+class Folding:
+    """Folds one space's logs into its view."""
+
+    def __init__(
+        self,
+        space: str,
+        journal: Journal,
+        view: View,
+        objects: Callable[[], Objects],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.name = space
+        self.journal = journal
+        self.view = view
+        self._objects = objects
+        self._now_ms = now_ms
+        self._decoders = registry(kind for fold in view.folds for kind in fold.kinds)
+
+    def ends(self) -> dict[str, Ends]:
+        """Give the ends of every log that is here, by replica; more than one end is a fork."""
+        ends: dict[str, list[tuple[str | None, int]]] = {}
+        for replica, oid, seq in self.journal.db.execute(
+            "SELECT replica, oid, seq FROM tip WHERE space=?", (self.name,)
+        ):
+            ends.setdefault(replica, []).append((oid, seq))
+        seq = self.journal.head(self.name)[0]
+        if seq:
+            own = ends.setdefault(self.journal.replica, [])
+            if len(own) < 2:
+                ends[self.journal.replica] = [(own[0][0] if own else None, seq)]
+        return dict(ends)
+
+    def catch_up(self) -> None:
+        """Fold what is here and admissible but not folded yet."""
+        admitted = self.view.admitted()
+        if all(
+            len(ends) == 1 and replica in admitted and admitted[replica].seq == ends[0][1]
+            for replica, ends in self.ends().items()
+        ):
+            return
+        with self.view.transaction():
+            try:
+                self._fold({})
+            except PastChangedError:
+                self._fold_all()
+
+    def rebuild(self) -> int:
+        """Fold everything again from logs and journal; give how many entries were admitted."""
+        with self.view.transaction():
+            self._fold_all()
+        return sum(head.seq for head in self.view.admitted().values())
+
+    def _fold_all(self) -> None:
+        moved = self._aliases()
+        self.view.clear()
+        self.view.db.executemany("INSERT INTO moved VALUES(?,?)", moved.items())
+        self._fold(moved)
+
+    def _aliases(self) -> dict[str, str]:
+        """Give new id to first id for all that was appended again under a new replica."""
+        return {
+            link.id: link.envelope.was
+            for replica in self.ends()
+            for links in self._links(replica, chain.start(self.name, replica))
+            for link in links
+            if link.envelope.was is not None
+        }
+
+    def _fold(self, moved: Mapping[str, str]) -> None:
+        known = dict(moved) or dict(self.view.db.execute("SELECT id, was FROM moved").fetchall())
+        firsts = set(known.values())
+        present = self._present(firsts) if moved else set()
+        admitted = self.view.admitted()
+        for replica, ends in self.ends().items():
+            head = admitted.get(replica, chain.start(self.name, replica))
+            if len(ends) > 1 and head.seq > len(self._shared(replica, ends)):
+                raise PastChangedError(replica)
+            for links in self._links(replica, head):
+                self.view.fold(self._entries(replica, links, known, firsts, present, moved))
+                last = links[-1]
+                self.view.admit(replica, Head(last.seq, last.id, last.envelope.at))
+
+    def _present(self, firsts: set[str]) -> set[str]:
+        """Give which of these first ids are here themselves: their copies count for nothing."""
+        return {
+            link.id
+            for replica in self.ends()
+            for links in self._links(replica, chain.start(self.name, replica))
+            for link in links
+            if link.id in firsts
+        }
+
+    def _entries(
+        self,
+        replica: str,
+        links: Sequence[Link],
+        known: Mapping[str, str],
+        firsts: set[str],
+        present: set[str],
+        whole: Mapping[str, str],
+    ) -> list[Entry]:
+        entries: list[Entry] = []
+        skipped: list[tuple[str, int, str, str]] = []
+        for link in links:
+            outer = link.envelope
+            if not whole and (link.id in firsts or (outer.was and link.id not in known)):
+                raise PastChangedError(link.id)
+            if outer.was in present:
+                continue
+            decode = self._decoders.get(outer.kind)
+            if decode is None:
+                skipped.append((replica, link.seq, outer.kind, ""))
+                continue
+            try:
+                value = decode(link.line)
+            except msgspec.DecodeError as error:
+                skipped.append((replica, link.seq, outer.kind, str(error)))
+                continue
+            entries.append(
+                Entry(
+                    id=outer.was or link.id,
+                    replica=replica,
+                    seq=link.seq,
+                    at=outer.at,
+                    by=outer.by,
+                    body=follow(value, known) if known else value,
+                )
+            )
+        self.view.db.executemany("INSERT OR IGNORE INTO skipped VALUES(?,?,?,?)", skipped)
+        return entries
+
+    def _shared(self, replica: str, ends: Ends) -> list[Link]:
+        logs = Logs(self._objects())
+        return shared_prefix(logs, self.name, replica, [oid for oid, _ in ends if oid is not None])
+
+    def _links(self, replica: str, after: Head) -> Iterator[list[Link]]:
+        """Give the admissible links after `after`, verified, in batches."""
+        wall_ms = self._now_ms()
+        ends = self.ends()[replica]
+        if len(ends) > 1:
+            sources: Iterable[list[Link]] = [self._shared(replica, ends)[after.seq :]]
+        else:
+            sources = self._stored(replica, ends[0][0], after)
+        for links in sources:
+            count = chain.ripe(links, wall_ms)
+            if count:
+                yield links[:count]
+            if count < len(links):
+                return
+
+    def _stored(self, replica: str, oid: str | None, after: Head) -> Iterator[list[Link]]:
+        own = replica == self.journal.replica
+        head = after
+        rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES) if own else []
+        if oid is not None and not (rows and rows[0][0] == head.seq + 1):
+            for part in Logs(self._objects()).read(oid, self.name, replica, head):
+                if isinstance(part, Refusal):
+                    raise _damaged(replica, part)
+                yield part
+                head = Head(part[-1].seq, part[-1].id, part[-1].envelope.at)
+            rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES) if own else []
+        while rows:
+            links, refusal = chain.follow(head, [row[2] for row in rows])
+            if refusal is not None or links[-1].id != rows[-1][1]:
+                raise _damaged(replica, refusal or Refusal(links[-1].seq, "journal hash differs"))
+            yield links
+            head = Head(links[-1].seq, links[-1].id, links[-1].envelope.at)
+            rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES)
+
+    def entries(self, replica: str) -> Iterator[Link]:
+        """Give a log's admissible entries from the first, verified."""
+        for links in self._links(replica, chain.start(self.name, replica)):
+            yield from links
+
+
+def _damaged(replica: str, refusal: Refusal) -> WaggleError:
+    return WaggleError(
+        "damaged",
+        f"log {replica[:12]} at seq {refusal.seq}: {refusal.reason}",
+        "Run `waggle verify` and `waggle doctor`; nothing was changed.",
+    )

@@ -1,0 +1,240 @@
+"""Every log that the repository holds, read from git and verified before anything believes it.
+
+The journal's table `tip` says up to where each log was verified; refs say where it stands now.
+What does not verify is refused with a reason, kept, and never moves a tip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from waggle.base.ids import is_replica, replica_of
+from waggle.log.chain import Head, Link, Refusal, fork, start
+from waggle.log.frame import ENTRIES_FILE, Statement, check, parse_message, split_lines
+from waggle.log.sshsig import public_text, verify
+from waggle.store.identity import write_private
+from waggle.store.journal import Journal
+from waggle.store.objects import MissingObjectError, Objects
+from waggle.store.sealing import REFS
+
+FORKS = "refs/waggle-fork"
+SIGNERS_FILE = "allowed_signers"
+
+
+class Frame(Struct, frozen=True):
+    """A frame as found in git: commit, statement and raw lines."""
+
+    oid: str
+    statement: Statement
+    lines: list[bytes]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something about a log that a person should see: where, and what."""
+
+    replica: str
+    seq: int
+    what: str
+
+
+class Reading(Struct, frozen=True):
+    """What reading a log gave: valid links in order, and why it ended if it did not end well."""
+
+    links: list[Link]
+    refusal: Refusal | None
+
+
+class BadFrameError(Exception):
+    """A commit that is no valid frame of the log it stands in."""
+
+
+class Logs:
+    """Reads logs out of a repository."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
+
+    def frame(self, oid: str, space: str, replica: str) -> Frame:
+        """Give a frame with its signature verified; raise BadFrameError or MissingObjectError."""
+        raw = self.objects.raw(oid)
+        try:
+            head, _, text = raw.partition(b"\n\n")
+            statement = parse_message(text.decode())
+            signature, unsigned = _unsign(head, text)
+            signer = replica_of(verify(signature, unsigned))
+        except (ValueError, UnicodeDecodeError) as error:
+            raise BadFrameError(f"frame {oid[:12]}: {error}") from error
+        if not (statement.space == space and statement.replica == replica == signer):
+            raise BadFrameError(f"frame {oid[:12]}: signed for another log, or by another replica")
+        try:
+            lines = split_lines(self.objects.file(oid, ENTRIES_FILE))
+        except ValueError as error:
+            raise BadFrameError(f"frame {oid[:12]}: {error}") from error
+        return Frame(oid, statement, lines)
+
+    def signer(self, oid: str) -> str:
+        """Give the one-line public key that signed a frame that was verified before."""
+        head, _, text = self.objects.raw(oid).partition(b"\n\n")
+        return public_text(verify(*_unsign(head, text)))
+
+    def back(self, oid: str) -> Iterator[tuple[str, Statement]]:
+        """Give (commit, statement) from the newest frame back to the first, not verified yet.
+
+        Raises BadFrameError or MissingObjectError where the chain breaks.
+        """
+        here: str | None = oid
+        below = 2**62
+        while here is not None:
+            head, _, text = self.objects.raw(here).partition(b"\n\n")
+            try:
+                statement = parse_message(text.decode())
+            except ValueError as error:
+                raise BadFrameError(f"frame {here[:12]}: {error}") from error
+            if not 0 < statement.first <= statement.last < below:
+                raise BadFrameError(f"frame {here[:12]}: out of order")
+            below = statement.first
+            yield here, statement
+            here = _parents(head)[0] if statement.first > 1 and _parents(head) else None
+
+    def read(
+        self, oid: str, space: str, replica: str, after: Head
+    ) -> Iterator[list[Link] | Refusal]:
+        """Give the links after `after`, frame by frame and verified, on the chain that ends here.
+
+        The last item is a Refusal where the chain does not end well.
+        """
+        route: list[str] = []
+        head = after
+        try:
+            for here, statement in self.back(oid):
+                if statement.last <= after.seq:
+                    break
+                route.append(here)
+                if statement.first <= after.seq + 1:
+                    break
+            for here in reversed(route):
+                result = check(head, *_from(self.frame(here, space, replica), head))
+                yield result
+                if isinstance(result, Refusal):
+                    return
+                head = Head(result[-1].seq, result[-1].id, result[-1].envelope.at)
+        except MissingObjectError as error:
+            yield Refusal(head.seq + 1, f"object {error} is missing")
+        except BadFrameError as error:
+            yield Refusal(head.seq + 1, str(error))
+
+    def read_all(self, oid: str, space: str, replica: str) -> Reading:
+        """Give a whole chain at once."""
+        links: list[Link] = []
+        for part in self.read(oid, space, replica, start(space, replica)):
+            if isinstance(part, Refusal):
+                return Reading(links, part)
+            links += part
+        return Reading(links, None)
+
+
+def _parents(head: bytes) -> list[str]:
+    return [row[7:].decode() for row in head.split(b"\n") if row.startswith(b"parent ")]
+
+
+def _from(frame: Frame, head: Head) -> tuple[Statement, list[bytes]]:
+    """Cut off what `head` already has; the running hash at the end still has to fit."""
+    first = frame.statement.first
+    if first > head.seq:
+        return frame.statement, frame.lines
+    stated = frame.statement
+    rest = Statement(
+        space=stated.space,
+        replica=stated.replica,
+        first=head.seq + 1,
+        last=stated.last,
+        hash=stated.hash,
+    )
+    return rest, frame.lines[head.seq + 1 - first :]
+
+
+def _unsign(head: bytes, text: bytes) -> tuple[str, bytes]:
+    """Split commit bytes into the armoured signature and what was signed."""
+    before, mark, rest = head.partition(b"\ngpgsig ")
+    if not mark:
+        raise ValueError("it is not signed")
+    rows = rest.split(b"\n")
+    count = 1
+    while count < len(rows) and rows[count].startswith(b" "):
+        count += 1
+    signature = b"\n".join([rows[0], *(row[1:] for row in rows[1:count])])
+    kept = b"\n".join([before, *rows[count:]])
+    return signature.decode("ascii"), kept + b"\n\n" + text
+
+
+def discover(journal: Journal, logs: Logs, space: str) -> list[Finding]:
+    """Look at the refs and move the tips to what verifies; give what a person should see.
+
+    A ref that went back is not obeyed: the tip stays. A ref that left its chain is a fork: both
+    ends are kept, under refs of their own, so that git keeps the proof.
+    """
+    findings: list[Finding] = []
+    prefix = f"{REFS}/{space}/"
+    for name, oid in logs.objects.refs(prefix).items():
+        replica = name.removeprefix(prefix)
+        if not is_replica(replica):
+            findings.append(Finding(replica=replica, seq=0, what=f"{name} names no replica"))
+            continue
+        rows: list[tuple[str, int, str]] = journal.db.execute(
+            "SELECT oid, seq, id FROM tip WHERE space=? AND replica=?", (space, replica)
+        ).fetchall()
+        if oid not in {row[0] for row in rows}:
+            findings += _advance(journal, logs, (space, replica), rows, oid)
+    return findings
+
+
+def _advance(
+    journal: Journal,
+    logs: Logs,
+    log: tuple[str, str],
+    rows: list[tuple[str, int, str]],
+    oid: str,
+) -> list[Finding]:
+    space, replica = log
+    reading = logs.read_all(oid, space, replica)
+    if reading.refusal is not None:
+        refusal = reading.refusal
+        return [Finding(replica=replica, seq=refusal.seq, what=refusal.reason)]
+    end = reading.links[-1]
+    ids = {link.seq: link.id for link in reading.links}
+    if any(seq >= end.seq and _holds(logs, log, known, end) for known, seq, _ in rows):
+        return [Finding(replica=replica, seq=end.seq, what="its ref went back; ours is kept")]
+    passed = [known for known, seq, known_id in rows if ids.get(seq) == known_id]
+    left = [known for known, _, _ in rows if known not in passed]
+    for known in [*left, *([oid] if left else [])]:
+        logs.objects.set_ref(f"{FORKS}/{space}/{replica}/{known}", known)
+    with journal.transaction() as db:
+        for known in passed:
+            db.execute("DELETE FROM tip WHERE space=? AND replica=? AND oid=?", (*log, known))
+        db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*log, oid, end.seq, end.id))
+    what = "it wrote two histories: both are kept, and it is admitted up to the fork"
+    return [Finding(replica=replica, seq=end.seq, what=what)] if left else []
+
+
+def _holds(logs: Logs, log: tuple[str, str], tip: str, link: Link) -> bool:
+    chain = logs.read_all(tip, *log).links
+    return link.seq <= len(chain) and chain[link.seq - 1].id == link.id
+
+
+def shared_prefix(logs: Logs, space: str, replica: str, tips: list[str]) -> list[Link]:
+    """Give the links that all known chains of a forked log share, or the longest where none is."""
+    chains = [logs.read_all(oid, space, replica).links for oid in tips]
+    end = fork([[link.id for link in chain] for chain in chains])
+    return max(chains, key=len)[:end]
+
+
+def write_signers(store_dir: str, keys: dict[str, str]) -> str:
+    """Write the allowed-signers file of ssh-keygen(1) for `git verify-commit`; give its path."""
+    path = f"{store_dir}/{SIGNERS_FILE}"
+    rows = [
+        f'{replica}@waggle.invalid namespaces="git" {key}' for replica, key in sorted(keys.items())
+    ]
+    write_private(path, "".join(f"{row}\n" for row in rows))
+    return path

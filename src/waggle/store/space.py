@@ -1,0 +1,238 @@
+"""A space of a store: append, seal, read. What every layer above uses.
+
+Reads fold first (see folding.py), so an append costs its durable write and nothing else, and
+every read sees the process's own writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from msgspec import Struct
+
+from waggle.base.clock import from_the_future
+from waggle.base.errors import WaggleError
+from waggle.base.ids import check_space
+from waggle.base.limits import SEAL_ENTRIES
+from waggle.log.chain import Head
+from waggle.log.entry import Agent, Body, fields_of
+from waggle.log.line import body as encode_body
+from waggle.log.line import check_key
+from waggle.store import config, held, minting
+from waggle.store.folding import Folding
+from waggle.store.identity import Identity
+from waggle.store.journal import ClockAheadError, Journal, Pending, Written
+from waggle.store.locate import Repository
+from waggle.store.lock import locked
+from waggle.store.logs import Finding as LogFinding
+from waggle.store.logs import Logs, discover
+from waggle.store.objects import Objects
+from waggle.store.outside import Outside
+from waggle.store.sealing import Sealed, Sealer
+from waggle.store.secrets import Finding, scan_diff, scan_text
+from waggle.store.view import Fold, View
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """Something to append: a body, its idempotency key, and what it carries into git."""
+
+    body: Body
+    key: str | None = None
+    content: Mapping[str, bytes] = {}
+    commits: Sequence[str] = ()
+    diff: str = ""
+    """What is new in the commits against their base; scanned, not stored."""
+
+
+class Space:
+    """One space of one store, open in this process. Use from one thread; close when done."""
+
+    def __init__(
+        self, repository: Repository, name: str, folds: Sequence[Fold], outside: Outside
+    ) -> None:
+        self.repository = repository
+        self.name = check_space(name)
+        self.outside = outside
+        self.store_dir = repository.store_dir
+        if not os.path.exists(os.path.join(self.store_dir, "journal.db")):
+            raise WaggleError(
+                "not_initialised",
+                f"{repository.common_dir} has no waggle store yet",
+                "Run `waggle init` once in this repository.",
+            )
+        self.config = config.load(self.store_dir)
+        self.journal = Journal(self.store_dir)
+        self.view = View(self.store_dir, name, folds, frozenset(self.config.operators))
+        self.folding = Folding(name, self.journal, self.view, lambda: self.objects, outside.now_ms)
+        self._objects: Objects | None = None
+        self._owner: Identity | None = None
+
+    def close(self) -> None:
+        """Close the files; what was acknowledged is durable already."""
+        self.journal.close()
+        self.view.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def objects(self) -> Objects:
+        """The git objects and refs; opening them imports libgit2."""
+        if self._objects is None:
+            self._objects = Objects(self.repository.common_dir)
+        return self._objects
+
+    @property
+    def replica(self) -> str:
+        """The replica that writes here."""
+        return self.owner.replica
+
+    @property
+    def owner(self) -> Identity:
+        """The identity that may write here, minted anew where this store is a copy."""
+        if self._owner is None or self._owner.replica != self.journal.replica:
+            self._owner = minting.current(self.store_dir, self.journal) or self._mint()
+        return self._owner
+
+    def _mint(self) -> Identity:
+        with locked(self.store_dir, "seal"):
+            self.journal.refresh()
+            return minting.current(self.store_dir, self.journal) or minting.mint(
+                self.store_dir, self.journal, self.outside.entropy, self.outside.now_ms()
+            )
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def append(self, draft: Draft, by: Agent) -> Written:
+        """Append one entry durably; see `append_all`."""
+        return self.append_all([draft], by)[0]
+
+    def append_all(self, drafts: Sequence[Draft], by: Agent) -> list[Written]:
+        """Append entries durably in one transaction: all of them, or none and an error.
+
+        Raises `invalid`, `limit`, `held` (a secret is suspected), `environment`, `busy`: nothing
+        was appended; `in_doubt`: it may have been.
+        """
+        pending = [self._pending(draft, by) for draft in drafts]
+        for draft, item in zip(drafts, pending, strict=True):
+            self._hold_suspect(draft, item)
+        return self.write(pending)
+
+    def write(self, pending: Sequence[Pending]) -> list[Written]:
+        """Append encoded lines; callers have validated and scanned them."""
+        _ = self.owner
+        try:
+            written = self.journal.append(self.name, pending, self.outside.now_ms())
+        except ClockAheadError:
+            self._leave_the_future()
+            written = self.journal.append(self.name, pending, self.outside.now_ms())
+        if written and written[-1].seq - self.journal.sealed(self.name) >= SEAL_ENTRIES:
+            self.seal()
+        return written
+
+    def _pending(self, draft: Draft, by: Agent) -> Pending:
+        for path, data in draft.content.items():
+            _check_content(path, data, self.config.content_bytes_max)
+        encoded = encode_body(
+            draft.body.KIND, by.fields(), fields_of(draft.body), key=check_key(draft.key)
+        )
+        return Pending(
+            encoded, key=draft.key, content=list(draft.content.items()), commits=draft.commits
+        )
+
+    def _hold_suspect(self, draft: Draft, item: Pending) -> None:
+        findings = [*_scan_body(draft.body), *scan_diff(draft.diff)]
+        for path, data in draft.content.items():
+            findings += scan_text(data.decode(errors="replace"), place=path)
+        if findings:
+            oid = held.hold(
+                self.objects, self.name, item, findings, self.replica, self.outside.now_ms()
+            )
+            raise held.error(oid, findings)
+
+    def release(self, prefix: str) -> Written:
+        """Append a held draft as it is: the operator has looked at it."""
+        oid, pending = held.take(self.objects, self.name, prefix)
+        written = self.write([pending])[0]
+        held.drop(self.objects, self.name, oid)
+        return written
+
+    def _leave_the_future(self) -> None:
+        """Go on as a new replica: this log is further ahead than clocks may drift."""
+        with locked(self.store_dir, "seal"):
+            head = self.journal.head(self.name)
+            if not from_the_future(head[2], self.outside.now_ms()):
+                return
+            sealer = self._sealer()
+            for (space,) in self.journal.db.execute("SELECT DISTINCT space FROM entry").fetchall():
+                sealer.close(space)
+            self._owner = minting.mint(
+                self.store_dir, self.journal, self.outside.entropy, self.outside.now_ms()
+            )
+
+    def _sealer(self) -> Sealer:
+        return Sealer(self.journal, self.objects, self.owner, self.outside.reached)
+
+    def seal(self) -> list[Sealed]:
+        """Turn what is journalled into signed frames in git; give the new frames."""
+        _ = self.owner
+        with locked(self.store_dir, "seal"):
+            self.journal.refresh()
+            return self._sealer().seal(self.name)
+
+    # --- reading ---------------------------------------------------------------------------
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The view's tables, caught up: what queries of the layers above read."""
+        self.folding.catch_up()
+        return self.view.db
+
+    def find_logs(self) -> list[LogFinding]:
+        """Look at the refs for logs and frames that came by themselves; give what is wrong."""
+        with locked(self.store_dir, "seal"):
+            return discover(self.journal, Logs(self.objects), self.name)
+
+    def rebuild(self) -> int:
+        """Fold everything again from logs and journal; give how many entries were admitted."""
+        self.find_logs()
+        return self.folding.rebuild()
+
+    def digest(self) -> tuple[str, dict[str, Head], str]:
+        """Give the view's version, the admitted vector and the digest, caught up first."""
+        self.folding.catch_up()
+        return self.view.version, self.view.admitted(), self.view.digest()
+
+
+def _scan_body(value: Body) -> list[Finding]:
+    findings: list[Finding] = []
+    for name in value.TEXTS:
+        text = getattr(value, name)
+        for part in text if isinstance(text, (list, tuple)) else (text,):
+            if isinstance(part, str):
+                findings += scan_text(part, place=name)
+    return findings
+
+
+def _check_content(path: str, data: bytes, limit: int) -> None:
+    parts = path.split("/")
+    if not path or any(part in {"", ".", ".."} or "\0" in part for part in parts):
+        raise WaggleError(
+            "invalid",
+            f"{path!r} is no path within a candidate",
+            "Use a relative path without `..`.",
+        )
+    if ".git" in {part.lower() for part in parts}:
+        raise WaggleError("invalid", f"{path!r} lies in a .git folder", "Leave that file out.")
+    if len(data) > limit:
+        raise WaggleError(
+            "limit",
+            f"{path} has {len(data)} bytes; the limit is {limit}",
+            "Leave the file out, or raise content_bytes_max in .git/waggle/config.toml.",
+        )

@@ -1,0 +1,225 @@
+"""The view: view = fold(version, admitted). Disposable, rebuilt from logs and journal at will.
+
+Each layer above brings folds: the kinds it folds, the tables it keeps, and a function that folds
+a batch of entries. The admitted vector moves in the transaction of the fold, so a crash leaves
+both or neither. Tables hold integers and texts, no floats; long texts that repeat (ids, writers,
+families) are numbered once in `name`, and digests never see the numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import Protocol
+
+from waggle.base.errors import WaggleError
+from waggle.log.chain import Head
+from waggle.log.entry import Body, Entry
+from waggle.store.journal import connect, explain
+
+VIEW_DIR = "view"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE admitted(replica TEXT PRIMARY KEY, seq INTEGER, id TEXT, at INTEGER) WITHOUT ROWID;
+CREATE TABLE name(n INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE moved(id TEXT PRIMARY KEY, was TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE skipped(replica TEXT, seq INTEGER, kind TEXT, reason TEXT, PRIMARY KEY(replica, seq))
+  WITHOUT ROWID;
+"""
+_DIGESTS = {
+    "moved": "SELECT id, was FROM moved ORDER BY id",
+    "skipped": "SELECT replica, seq, kind, reason FROM skipped ORDER BY replica, seq",
+}
+
+
+class Tables:
+    """What a fold writes to: the open transaction, numbered names, and the operators' keys."""
+
+    def __init__(self, db: sqlite3.Connection, space: str, operators: frozenset[str]) -> None:
+        self.db = db
+        self.space = space
+        self.operators = operators
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """Give the number of a name, taking a new one for a new name."""
+        known = self._numbers.get(text)
+        if known is None:
+            self.db.execute("INSERT OR IGNORE INTO name(text) VALUES(?)", (text,))
+            row = self.db.execute("SELECT n FROM name WHERE text=?", (text,)).fetchone()
+            known = self._numbers[text] = int(row[0])
+        return known
+
+    def forget(self) -> None:
+        """Drop the cache of numbers: a transaction was rolled back or the view was cleared."""
+        self._numbers.clear()
+
+
+class Fold(Protocol):
+    """A layer's fold. For any split, order and repetition of entries, the tables come out equal."""
+
+    @property
+    def name(self) -> str:
+        """Its name, part of the view's version."""
+
+    @property
+    def version(self) -> int:
+        """Raised whenever tables or their meaning change; the view is then folded anew."""
+
+    @property
+    def kinds(self) -> tuple[type[Body], ...]:
+        """The kinds it folds."""
+
+    @property
+    def schema(self) -> str:
+        """SQL that makes its tables; statements end in a semicolon at the end of a line."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """For each table, a SELECT that gives its rows without numbers, in one order."""
+
+    def apply(self, tables: Tables, entries: Sequence[Entry]) -> None:
+        """Fold a batch, all of this fold's kinds, in any order."""
+
+
+class View:
+    """The view of one space. Use from one thread."""
+
+    def __init__(
+        self, store_dir: str, space: str, folds: Sequence[Fold], operators: frozenset[str]
+    ) -> None:
+        self.path = os.path.join(store_dir, VIEW_DIR, f"{space}.db")
+        self.folds = tuple(folds)
+        self.version = json.dumps(
+            [_VERSION, [[fold.name, fold.version] for fold in folds], sorted(operators)]
+        )
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        try:
+            self.db = self._open()
+        except WaggleError as error:
+            if error.code != "damaged":
+                raise
+            self._discard()
+            self.db = self._open()
+        self.tables = Tables(self.db, space, operators)
+
+    def _open(self) -> sqlite3.Connection:
+        db = connect(self.path)
+        try:
+            db.execute("PRAGMA synchronous=NORMAL")
+            self._ready(db)
+        except sqlite3.DatabaseError as error:
+            db.close()
+            raise explain(error, self.path) from error
+        return db
+
+    def _ready(self, db: sqlite3.Connection) -> None:
+        """Make the tables, or make them anew where another version left its own."""
+        if self._current(db):
+            return
+        db.execute("BEGIN IMMEDIATE")
+        if not self._current(db):
+            _clear(db)
+            for schema in (_SCHEMA, *(fold.schema for fold in self.folds)):
+                for statement in statements(schema):
+                    db.execute(statement)
+            db.execute("INSERT INTO meta VALUES('version', ?)", (self.version,))
+        db.execute("COMMIT")
+
+    def _current(self, db: sqlite3.Connection) -> bool:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone():
+            return False
+        row: tuple[str] | None = db.execute(
+            "SELECT value FROM meta WHERE name='version'"
+        ).fetchone()
+        return row == (self.version,)
+
+    def _discard(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(self.path + suffix):
+                os.remove(self.path + suffix)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tables]:
+        """Fold within one transaction; any error rolls it back, and the view is as before."""
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.tables
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                self.tables.forget()
+                raise
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def admitted(self) -> dict[str, Head]:
+        """Give the admitted vector: for each replica, the end of the prefix that was folded."""
+        rows = self.db.execute("SELECT replica, seq, id, at FROM admitted").fetchall()
+        return {replica: Head(seq, entry, at) for replica, seq, entry, at in rows}
+
+    def admit(self, replica: str, head: Head) -> None:
+        """Move the admitted vector, within the transaction that folded up to `head`."""
+        self.db.execute(
+            "INSERT OR REPLACE INTO admitted VALUES(?,?,?,?)",
+            (replica, head.seq, head.id, head.at),
+        )
+
+    def clear(self) -> None:
+        """Empty every table, within a transaction: the past changed, all is folded again."""
+        for (table,) in self.db.execute(
+            "SELECT name FROM sqlite_master WHERE type='table' AND name!='meta'"
+        ).fetchall():
+            self.db.execute(f'DELETE FROM "{table}"')  # noqa: S608 - our own tables
+        self.tables.forget()
+
+    def fold(self, entries: Sequence[Entry]) -> None:
+        """Hand a batch to the folds, within a transaction."""
+        by_kind: dict[type[Body], list[Entry]] = {}
+        for entry in entries:
+            by_kind.setdefault(type(entry.body), []).append(entry)
+        for fold in self.folds:
+            batch = [entry for kind in fold.kinds for entry in by_kind.get(kind, ())]
+            if batch:
+                fold.apply(self.tables, batch)
+
+    def digest(self) -> str:
+        """Give a digest of all rows, independent of the order in which entries came."""
+        hasher = blake2b(digest_size=16)
+        queries = dict(_DIGESTS)
+        for fold in self.folds:
+            queries.update({f"{fold.name}.{name}": sql for name, sql in fold.digests.items()})
+        for name, sql in sorted(queries.items()):
+            hasher.update(f"\n{name}\n".encode())
+            for row in self.db.execute(sql):
+                hasher.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        return hasher.hexdigest()
+
+
+def statements(schema: str) -> Iterator[str]:
+    """Give the statements of a schema one by one; triggers hold semicolons of their own."""
+    collected = ""
+    for row in schema.splitlines():
+        collected += row + "\n"
+        if sqlite3.complete_statement(collected):
+            yield collected
+            collected = ""
+
+
+def _clear(db: sqlite3.Connection) -> None:
+    for kind, name in db.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('table','view','trigger')"
+        " AND name NOT LIKE 'sqlite_%' ORDER BY type='table'"
+    ).fetchall():
+        db.execute(f'DROP {kind.upper()} IF EXISTS "{name}"')
