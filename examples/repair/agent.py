@@ -19,10 +19,12 @@ import random
 import sys
 from pathlib import Path
 
-from evaluate import Budget, Judge, NoTestsError, Texts
-from rogues import ROGUES, dying
-from search import Result, Search
-from strategies import STRATEGIES
+sys.dont_write_bytecode = True  # nothing outside the current folder is written
+
+from evaluate import Budget, Judge, NoTestsError, Texts  # noqa: E402
+from rogues import ROGUES, dying  # noqa: E402
+from search import Result, Search  # noqa: E402
+from strategies import STRATEGIES  # noqa: E402
 
 PROMPT_CHARACTERS_SHOWN = 70
 MORTAL = "mortal"
@@ -79,7 +81,8 @@ def confidence(result: Result, *, confirmed: bool) -> int:
         doubts = (1 + DOUBT_PER_ALTERNATIVE * others for others in result.alternatives)
         return round(100 * math.prod(TRUST_IN_A_REPAIR / doubt for doubt in doubts))
     gained = len(result.best.outcome.passed) - len(result.first.passed)
-    return round(CONFIDENCE_IF_PARTIAL_MAX * max(0, gained) / max(1, failing))
+    share: float = max(0, gained) / max(1, failing)
+    return round(CONFIDENCE_IF_PARTIAL_MAX * share)
 
 
 def summarise(result: Result) -> str:

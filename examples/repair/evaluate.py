@@ -20,6 +20,7 @@ from typing import Any, Self
 
 TEST_SECONDS_MIN = 0.2
 TEST_SLOWDOWN_MAX = 10.0
+WATCH_SLOWDOWN_MAX = 3.0
 FIRST_TEST_SECONDS_MAX = 1.0
 RUN_SECONDS_MAX = 20.0
 UNWANTED = ("-x", "--exitfirst", "--maxfail", "--stepwise", "--lf", "--ff", "--cache-clear")
@@ -117,7 +118,7 @@ class Judge:
                 "overlay": {os.path.realpath(self.root / path): texts[path] for path in texts},
                 "tests": sorted(tests),
                 "watch": watch,
-                "limit": self._limit * (TEST_SLOWDOWN_MAX if watch else 1),
+                "limit": self._limit * (WATCH_SLOWDOWN_MAX if watch else 1),
                 "wall": RUN_SECONDS_MAX,
                 "hanging_max": sys.maxsize if watch else self._hanging_max,
             }

@@ -9,7 +9,7 @@ patterns", EMSE 2009): changed names, arguments, their order, and sibling calls.
 from __future__ import annotations
 
 import ast
-from itertools import pairwise, permutations
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mutate import Change
@@ -107,9 +107,9 @@ def logic(source: Source, node: ast.AST) -> Iterator[Change]:
         old, new = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
         gaps = [source.between(a, b, old, new) for a, b in pairwise(node.values)]
         yield from _change(1.0, *gaps)
-        for kept in node.values:
-            if len(node.values) == len(("one", "other")):
-                yield Change(0.5, (source.put(node, source.of(kept)),))
+        for dropped in node.values:
+            kept = [source.of(value) for value in node.values if value is not dropped]
+            yield Change(0.5, (source.put(node, f"({f' {old} '.join(kept)})"),))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
         yield Change(0.8, (source.put(node, f"({source.of(node.operand)})"),))
 
@@ -249,11 +249,10 @@ def order(source: Source, node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load):
         for a, b in pairwise(node.elts):
             yield _exchange(source, 0.7, a, b)
-    if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Add | ast.Mult):
-        yield _exchange(source, 0.6, node.left, node.right)
+    if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Mult):
+        weight = 0.3 if isinstance(node.op, ast.Add) else 0.6  # of texts and lists, + has an order
+        yield _exchange(source, weight, node.left, node.right)
     if isinstance(node, ast.IfExp):
         yield _exchange(source, 0.5, node.body, node.orelse)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Subscript):
-        for a, b in permutations([node.slice, node.value.slice], 2):
-            yield _exchange(source, 0.4, a, b)
-            break
+        yield _exchange(source, 0.4, node.slice, node.value.slice)

@@ -1,10 +1,11 @@
 """The search: change the most suspicious place, keep what makes more tests pass, begin again.
 
 Generate and validate, as GenProg does (C. Le Goues et al., "GenProg: a generic method for automatic
-software repair", TSE 2012), with the order of suspicion of RSRepair's critics: the plausible small
-change first (Z. Qi et al., ISSTA 2015, on how often a patch that passes is no repair).  For that
-reason the search does not take the first change that helps; it looks further in the same function,
-prefers what helps more, and counts the alternatives that help as much: each one is a doubt.
+software repair", TSE 2012).  Z. Qi et al. showed how often a patch that passes the tests is no
+repair ("An analysis of patch plausibility and correctness for generate-and-validate patch
+generation systems", ISSTA 2015).  So the search does not take the first change that helps: it looks
+further in the same function, prefers what helps more, and counts the alternatives that help as
+much, because each one is a doubt.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def guard(source: Source, node: ast.AST) -> Iterator[Change]:
         return
     if node is _first(function.body):
         arguments = [a.arg for a in function.args.args if a.arg not in {"self", "cls"}]
-        values = {ast.unparse(n.value): 0 for n in ast.walk(function) if _is_plain_return(n)}
+        values = _plain_returns(function)
         for name in arguments:
             for value in [*values, "None", "0", "[]", "True", "False", "''", name]:
                 weight = 0.45 if value in values else 0.3
@@ -132,11 +132,10 @@ def guard(source: Source, node: ast.AST) -> Iterator[Change]:
 
 def unless(source: Source, node: ast.AST) -> Iterator[Change]:
     """A statement that should run only if there is something to run it on."""
-    blanks = (
-        source.indent(node) if isinstance(node, ast.Expr | ast.Assign | ast.AugAssign) else None
-    )
-    function = source.function(node)
-    if blanks is None or function is None or not isinstance(node, ast.stmt):
+    if not isinstance(node, ast.Expr | ast.Assign | ast.AugAssign):
+        return
+    blanks, function = source.indent(node), source.function(node)
+    if blanks is None or function is None:
         return
     known = source.names(function)
     used = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in known]
@@ -153,12 +152,11 @@ def _first(body: list[ast.stmt]) -> ast.stmt:
     return body[1] if documented and len(body) > 1 else head
 
 
-def _is_plain_return(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Return)
-        and node.value is not None
-        and not any(isinstance(part, ast.Name) for part in ast.walk(node.value))
-    )
+def _plain_returns(function: Function) -> list[str]:
+    """The values that the function returns in some case without computing them."""
+    found = [n.value for n in ast.walk(function) if isinstance(n, ast.Return) and n.value]
+    plain = [v for v in found if not any(isinstance(p, ast.Name) for p in ast.walk(v))]
+    return list(dict.fromkeys(ast.unparse(value) for value in plain))
 
 
 def _raised(source: Source) -> list[str]:
@@ -230,7 +228,9 @@ def copied(source: Source, node: ast.AST) -> Iterator[Change]:
     if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
         return
     parent = source.parents[node]
-    kept = isinstance(parent, ast.Call) and getattr(parent.func, "attr", "") in {"append", "add"}
-    if isinstance(parent, ast.Return | ast.Assign) or (kept and node in parent.args):
+    kept = isinstance(parent, ast.Return | ast.Assign)
+    if isinstance(parent, ast.Call) and node in parent.args:
+        kept = getattr(parent.func, "attr", "") in {"append", "add"}
+    if kept:
         for kind in ("list", "dict"):
             yield Change(0.4, (source.put(node, f"{kind}({source.of(node)})"),))

@@ -56,7 +56,7 @@ class Lines:
             yield
         finally:
             sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
+            threading.settrace(None)
 
     def seen(self, _item: pytest.Item, _call: pytest.CallInfo[None]) -> dict[str, object]:
         """The lines executed, by file."""

@@ -14,8 +14,8 @@ busy machine does not look like an endless loop), a limit of memory, and a deadl
 after which it is killed with its whole process group.
 
 The first argument is the setting, each line of standard input a request, each line of standard
-output its answer; all are JSON.  This file runs in the interpreter of the tests, and takes its own folder off the
-module path: the program under repair may well have a module of the same name as one of ours.
+output its answer; all are JSON.  This file runs in the interpreter of the tests, and takes its own
+folder off the module path: the program under repair may well have a module named like one of ours.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ FILE_BYTES_MAX = 16 << 20
 ALWAYS = ["-p", "no:cacheprovider", "-p", "no:unraisableexception", "--assert=plain", "--tb=line"]
 
 
-class TestTookTooLong(BaseException):  # noqa: N818 - not for the program under repair to catch
-    """Raised inside a test whose processor time is used up."""
+class TestTookTooLong(BaseException):
+    """Raised inside a test whose processor time is used up; not for the program to catch."""
 
     __test__ = False
 
@@ -151,7 +151,7 @@ def _lay_over(overlay: dict[str, str]) -> None:
         text = overlay.get(os.path.realpath(path))
         return read(self, path) if text is None else text.encode()
 
-    SourceFileLoader.get_data = get_data  # type: ignore[method-assign]
+    SourceFileLoader.get_data = get_data  # type: ignore[method-assign, assignment]
 
 
 def _limit_resources() -> None:

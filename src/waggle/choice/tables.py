@@ -43,24 +43,26 @@ def move_records(sign: int) -> tuple[str, str]:
     return voters, families
 
 
-def _vote_record(row: str, sign: str, who: str, only: str) -> str:
-    return f"""  INSERT INTO voter_record SELECT {row}.{who},
-    {sign}({row}.score > 50 AND {row}.truth = 1), {sign}({row}.score > 50 AND {row}.truth = -1),
-    {sign}({row}.score < 50 AND {row}.truth = -1), {sign}({row}.score < 50 AND {row}.truth = 1)
-    WHERE {row}.counted AND {row}.truth <> 0 {only} {_RECORD_UPSERT};
-"""
-
-
-def _vote_sums(row: str, sign: str) -> str:
-    """Give the trigger's statements that add or take away one row of `vote`."""
-    return (
-        f"""  INSERT INTO tally SELECT {row}.candidate, {row}.family, {sign}1, {sign}{row}.score,
+def _tally(row: str, sign: str) -> str:
+    """Give the trigger's statement that adds or takes away one row of `vote`."""
+    return f"""  INSERT INTO tally SELECT {row}.candidate, {row}.family, {sign}1, {sign}{row}.score,
     {sign}({row}.score > 50), {sign}({row}.score < 50) WHERE {row}.counted
     ON CONFLICT(candidate, family) DO UPDATE SET n = n + excluded.n, total = total + excluded.total,
       ups = ups + excluded.ups, downs = downs + excluded.downs;
 """
-        + _vote_record(row, sign, "voter", "")
-        + _vote_record(row, sign, "family", f"AND {row}.family <> {row}.voter")
+
+
+def _record(row: str, sign: str) -> str:
+    """Give the trigger's statements that add or take away one judged row of `vote`."""
+    statement = """  INSERT INTO voter_record SELECT {row}.{who},
+    {sign}({row}.score > 50 AND {row}.truth = 1), {sign}({row}.score > 50 AND {row}.truth = -1),
+    {sign}({row}.score < 50 AND {row}.truth = -1), {sign}({row}.score < 50 AND {row}.truth = 1)
+    WHERE {row}.counted {only} {upsert};
+"""
+    only = f"AND {row}.family <> {row}.voter"
+    return "".join(
+        statement.format(row=row, sign=sign, who=who, only=condition, upsert=_RECORD_UPSERT)
+        for who, condition in (("voter", ""), ("family", only))
     )
 
 
@@ -100,9 +102,14 @@ CREATE TABLE voter_record(who INTEGER PRIMARY KEY, tp INTEGER NOT NULL, fp INTEG
 CREATE TABLE author_record(who INTEGER, bin INTEGER, right INTEGER NOT NULL,
   wrong INTEGER NOT NULL, PRIMARY KEY(who, bin)) WITHOUT ROWID;
 CREATE TRIGGER vote_cast AFTER INSERT ON vote WHEN new.counted BEGIN
-{_vote_sums("new", "+")}END;
+{_tally("new", "+")}END;
 CREATE TRIGGER vote_changed AFTER UPDATE OF score, family, counted ON vote BEGIN
-{_vote_sums("old", "-")}{_vote_sums("new", "+")}END;
+{_tally("old", "-")}{_tally("new", "+")}END;
+CREATE TRIGGER judged_vote_cast AFTER INSERT ON vote WHEN new.truth <> 0 BEGIN
+{_record("new", "+")}END;
+CREATE TRIGGER judged_vote_changed AFTER UPDATE OF score, family, counted ON vote
+WHEN new.truth <> 0 BEGIN
+{_record("old", "-")}{_record("new", "+")}END;
 CREATE TRIGGER candidate_judged AFTER UPDATE OF verdict ON candidate
 WHEN old.verdict <> new.verdict BEGIN
 {_author_sums("old", "-")}{_author_sums("new", "+")}END;

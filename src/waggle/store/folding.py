@@ -47,7 +47,7 @@ class Folding:
         self.view = view
         self._objects = objects
         self._now_ms = now_ms
-        self._decoders = registry(kind for fold in view.folds for kind in fold.kinds)
+        self.decoders = registry(kind for fold in view.folds for kind in fold.kinds)
 
     def ends(self) -> dict[str, Ends]:
         """Give the ends of every log that is here, by replica; more than one end is a fork."""
@@ -140,7 +140,7 @@ class Folding:
                 raise PastChangedError(link.id)
             if outer.was in present:
                 continue
-            decode = self._decoders.get(outer.kind)
+            decode = self.decoders.get(outer.kind)
             if decode is None:
                 skipped.append((replica, link.seq, outer.kind, ""))
                 continue

@@ -222,15 +222,14 @@ def write(
     db: sqlite3.Connection, space: str, pending: Sequence[Pending], wall_ms: int
 ) -> list[Written]:
     """Append entries within an open transaction; see `Journal.append`."""
-    (current,) = db.execute("SELECT value FROM meta WHERE name='replica'").fetchone() or ("",)
+    meta: dict[str, str] = dict(db.execute("SELECT name, value FROM meta").fetchall())
     head = db.execute(
         "SELECT seq, id, at FROM entry WHERE space=? ORDER BY seq DESC LIMIT 1", (space,)
     ).fetchone()
-    seq, last, at = head or (0, genesis(space, current), 0)
+    seq, last, at = head or (0, genesis(space, meta.get("replica", "")), 0)
     if from_the_future(at, wall_ms):
         raise ClockAheadError(f"the log is more than {DRIFT_MS_MAX // 60_000} minutes ahead")
-    clock = db.execute("SELECT value FROM meta WHERE name='clock'").fetchone()
-    at = max(at, int(clock[0])) if clock else at
+    at = max(at, int(meta.get("clock", 0)))
     written: list[Written] = []
     rows: list[tuple[str, int, str, int, bytes]] = []
     for item in pending:

@@ -18,7 +18,7 @@ from waggle.base.errors import WaggleError
 from waggle.base.ids import check_space
 from waggle.base.limits import SEAL_ENTRIES
 from waggle.log.chain import Head
-from waggle.log.entry import Agent, Body, fields_of
+from waggle.log.entry import Agent, Body, fields_of, validate
 from waggle.log.line import body as encode_body
 from waggle.log.line import check_key
 from waggle.store import config, held, minting
@@ -139,15 +139,17 @@ class Space:
     def _pending(self, draft: Draft, by: Agent) -> Pending:
         for path, data in draft.content.items():
             _check_content(path, data, self.config.content_bytes_max)
-        encoded = encode_body(
-            draft.body.KIND, by.fields(), fields_of(draft.body), key=check_key(draft.key)
-        )
+        fields = fields_of(draft.body)
+        encoded = encode_body(draft.body.KIND, by.fields(), fields, key=check_key(draft.key))
+        validate(self.folding.decoders[draft.body.KIND], encoded)
         return Pending(
             encoded, key=draft.key, content=list(draft.content.items()), commits=draft.commits
         )
 
     def _hold_suspect(self, draft: Draft, item: Pending) -> None:
-        findings = [*_scan_body(draft.body), *scan_diff(draft.diff)]
+        findings = _scan_body(draft.body)
+        if draft.diff:
+            findings += scan_diff(draft.diff)
         for path, data in draft.content.items():
             findings += scan_text(data.decode(errors="replace"), place=path)
         if findings:
@@ -215,7 +217,7 @@ def _scan_body(value: Body) -> list[Finding]:
     for name in value.TEXTS:
         text = getattr(value, name)
         for part in text if isinstance(text, (list, tuple)) else (text,):
-            if isinstance(part, str):
+            if isinstance(part, str) and part:
                 findings += scan_text(part, place=name)
     return findings
 
