@@ -22,7 +22,8 @@ TEST_SECONDS_MIN = 0.2
 TEST_SLOWDOWN_MAX = 10.0
 WATCH_SLOWDOWN_MAX = 3.0
 FIRST_TEST_SECONDS_MAX = 1.0
-RUN_SECONDS_MAX = 20.0
+RUN_SECONDS_MIN = 3.0
+RUN_SECONDS_MAX = 30.0
 UNWANTED = ("-x", "--exitfirst", "--maxfail", "--stepwise", "--lf", "--ff", "--cache-clear")
 
 Texts = dict[str, str]
@@ -89,8 +90,10 @@ class Judge:
         )
         self._start = [python, str(Path(__file__).with_name("worker.py")), self._setting]
         self._kept: dict[tuple[frozenset[tuple[str, str]], frozenset[str]], Outcome] = {}
+        self._traced: dict[frozenset[tuple[str, str]], list[dict[str, Any]]] = {}
         self._limit = FIRST_TEST_SECONDS_MAX
         self._hanging_max = sys.maxsize
+        self._wall = RUN_SECONDS_MAX
         self._worker = self._open([]) if hasattr(os, "fork") else None
 
     def _open(self, mode: list[str]) -> subprocess.Popen[str]:
@@ -119,7 +122,7 @@ class Judge:
                 "tests": sorted(tests),
                 "watch": watch,
                 "limit": self._limit * (WATCH_SLOWDOWN_MAX if watch else 1),
-                "wall": RUN_SECONDS_MAX,
+                "wall": RUN_SECONDS_MAX if watch else self._wall,
                 "hanging_max": sys.maxsize if watch else self._hanging_max,
             }
         )
@@ -155,11 +158,22 @@ class Judge:
         return self._kept[key]
 
     def watch(self, texts: Texts, kind: str) -> list[dict[str, Any]]:
-        """The records of a watched run of all tests: see ``watch.py``."""
-        return self._ask(texts, frozenset(), kind)
+        """The records of a watched run of all tests: see ``watch.py``.
+
+        Only lines are remembered: who watches calls may be changing the tests.
+        """
+        if kind != "lines":
+            return self._ask(texts, frozenset(), kind)
+        key = frozenset(texts.items())
+        if key not in self._traced:
+            self._traced[key] = self._ask(texts, frozenset(), kind)
+        return self._traced[key]
 
     def baseline(self, texts: Texts) -> Outcome:
         """The outcome before any repair, which also sets the limits for what comes."""
+        key = (frozenset(texts.items()), frozenset[str]())
+        if key in self._kept:
+            return self._kept[key]
         records = self._ask(texts, frozenset(), "")
         outcome = _outcome(records)
         if not outcome.passed | outcome.failed:
@@ -168,8 +182,10 @@ class Judge:
         self._hanging_max = sum(
             record.get("seconds", 0) >= FIRST_TEST_SECONDS_MAX for record in records
         )
+        expected = TEST_SLOWDOWN_MAX * sum(took) + self._hanging_max * FIRST_TEST_SECONDS_MAX
+        self._wall = min(max(RUN_SECONDS_MIN, expected), RUN_SECONDS_MAX)
         self._limit = max(TEST_SECONDS_MIN, TEST_SLOWDOWN_MAX * max(took, default=0))
-        self._kept[frozenset(texts.items()), frozenset()] = outcome
+        self._kept[key] = outcome
         return outcome
 
     def confirm(self) -> bool:
@@ -177,11 +193,12 @@ class Judge:
         python, _ = split_command(self.command)
         words = shlex.split(self.command)
         words = [python, *words[1:]] if words[0] == "python" else words
+        options = f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:cacheprovider"
         try:
             done = subprocess.run(
                 words,
                 cwd=self.root,
-                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": options},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=RUN_SECONDS_MAX,

@@ -172,15 +172,16 @@ def edits(path: str, text: str, operators: dict[Operator, float]) -> Iterator[Ed
         scope = f"{path}:{around.lineno}" if around is not None else path
         for operator, liking in operators.items():
             for change in operator(source, node):
-                if any(source.text[start:end] != new for start, end, new in change.spans):
-                    yield Edit(
-                        path=path,
-                        scope=scope,
-                        first=first,
-                        last=last,
-                        operator=operator.__name__,
-                        change=Change(change.weight * liking, change.spans),
-                    )
+                edit = Edit(
+                    path=path,
+                    scope=scope,
+                    first=first,
+                    last=last,
+                    operator=operator.__name__,
+                    change=Change(change.weight * liking, change.spans),
+                )
+                if edit.apply(text) != text:
+                    yield edit
 
 
 def _lines(node: ast.AST, statement: ast.stmt) -> tuple[int, int]:

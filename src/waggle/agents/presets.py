@@ -16,6 +16,7 @@ unattended. Each can be given as a command line.
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal
@@ -27,6 +28,13 @@ PROMPT = "{prompt}"
 
 ARGUMENT_BYTES_MAX = 131_071
 """The longest argument that Linux passes on (MAX_ARG_STRLEN less the closing NUL)."""
+
+
+_INTERPRETER = re.compile(
+    r"(python|pypy|node|deno|bun|ruby|perl|php|bash|dash|zsh|sh|uv|npx)[0-9.]*"
+)
+
+_SCRIPT = re.compile(r"[^\s-][^\s]*\.[A-Za-z0-9]+")
 
 
 class AgentCommandError(ValueError):
@@ -236,12 +244,20 @@ def _from_words(spec: str) -> AgentCommand:
         raise AgentCommandError(
             f"No command was given: name a preset ({', '.join(_BY_NAME)}) or a command line."
         )
-    # Both kinds of path are taken apart on every system, so that a name does not depend on it.
-    stem = PurePosixPath(PureWindowsPath(argv[0]).name).stem or argv[0]
     return AgentCommand(
-        name=stem,
+        name=_display_name(argv),
         argv=argv,
         prompt_in="argument" if any(PROMPT in word for word in argv[1:]) else "stdin",
         model=None,
         vendor=None,
     )
+
+
+def _display_name(argv: tuple[str, ...]) -> str:
+    """Give the program's name; for an interpreter, that of the script which it runs."""
+    # Both kinds of path are taken apart on every system, so that a name does not depend on it.
+    stems = [PurePosixPath(PureWindowsPath(word).name).stem or word for word in argv]
+    if _INTERPRETER.fullmatch(stems[0]):
+        scripts = [stem for stem, word in zip(stems, argv, strict=True) if _SCRIPT.fullmatch(word)]
+        return next((stem for stem in scripts if stem != stems[0]), stems[0])
+    return stems[0]

@@ -32,7 +32,7 @@ class ChoiceFold:
     """The fold of the choice; see store/view.py for what a fold promises."""
 
     name = "choice"
-    version = 1
+    version = 2
     kinds: tuple[type[Body], ...] = (Candidate, Vote, Check, Ruling)
     schema = sql.SCHEMA
     digests: Mapping[str, str] = sql.DIGESTS
@@ -157,28 +157,21 @@ def _candidates(db: sqlite3.Connection, task: str) -> Iterable[int]:
     return [n for (n,) in db.execute("SELECT n FROM candidate WHERE task=?", (task,))]
 
 
-_TRUTH_NOW = f"SELECT {sql.truth('?1')}"
-_TAKE_AWAY = sql.move_records(-1)
-_ADD = sql.move_records(1)
+_VERDICT = f"SELECT verdict, {sql.truth('?1')} FROM candidate WHERE n = ?1"
 
 
 def _rejudge(db: sqlite3.Connection, candidates: Iterable[int]) -> None:
-    """Bring verdicts, and the records that rest on them, up to what is known now."""
+    """Bring verdicts, and the records that rest on them, up to what is known now.
+
+    Costs one pass over a candidate's votes where its truth changed for a voter.
+    """
     for number in candidates:
-        verdict = db.execute(_TRUTH_NOW, (number,)).fetchone()[0]
-        if verdict is None:  # checks came before their candidate
+        row = db.execute(_VERDICT, (number,)).fetchone()
+        if row is None:  # checks came before their candidate
             continue
-        for statement in _TAKE_AWAY:
-            db.execute(statement, (number,))
-        db.execute(
-            "UPDATE candidate SET verdict = ?2 WHERE n = ?1 AND verdict <> ?2", (number, verdict)
-        )
-        db.execute("UPDATE vote SET truth = ?2 WHERE candidate = ?1", (number, verdict))
-        # A voter that ran checks on this candidate is judged without them.
-        db.execute(
-            f"UPDATE vote SET truth = {sql.truth('?1', 'vote.voter')} WHERE candidate = ?1"  # noqa: S608 - no data in it
-            " AND voter IN (SELECT checker FROM run WHERE candidate = ?1)",
-            (number,),
-        )
-        for statement in _ADD:
-            db.execute(statement, (number,))
+        was, verdict = row
+        if verdict != was:
+            db.execute("UPDATE candidate SET verdict = ?2 WHERE n = ?1", (number, verdict))
+        if db.execute(sql.STALE, (number, verdict)).fetchone()[0]:
+            for statement in sql.SETTLE:
+                db.execute(statement, (number, verdict))

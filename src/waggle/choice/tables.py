@@ -24,31 +24,44 @@ def truth(candidate: str, but: str = "0") -> str:
     return _TRUTH.format(candidate=candidate, but=but)
 
 
-_RECORD_SUMS = """SELECT {who} AS who,
-    {sign} * sum(score > 50 AND truth = 1), {sign} * sum(score > 50 AND truth = -1),
-    {sign} * sum(score < 50 AND truth = -1), {sign} * sum(score < 50 AND truth = 1)
-  FROM vote WHERE candidate = ?1 AND counted AND truth <> 0 {only} GROUP BY who"""
+_JUDGED = f"""WITH judged AS (SELECT voter, family, score, truth AS was,
+    iif(voter IN (SELECT checker FROM run WHERE candidate = ?1), {truth("?1", "vote.voter")}, ?2)
+      AS now
+  FROM vote WHERE candidate = ?1 AND counted)"""
+"""The counted votes on a candidate (?1) whose verdict is ?2, with their old and their new truth.
+
+A voter that ran checks on the candidate is judged without them.
+"""
 _RECORD_UPSERT = """ON CONFLICT(who) DO UPDATE SET tp = tp + excluded.tp, fp = fp + excluded.fp,
     tn = tn + excluded.tn, fn = fn + excluded.fn"""
 
 
-def move_records(sign: int) -> tuple[str, str]:
-    """Give the statements that add (1) or take away (-1) a candidate's votes from the records."""
-    pairs = (("voter", ""), ("family", "AND family <> voter"))
-    voters, families = (
-        f"INSERT INTO voter_record {_RECORD_SUMS.format(who=who, sign=sign, only=only)} "
-        f"{_RECORD_UPSERT}"
-        for who, only in pairs
-    )
-    return voters, families
+def _move_records(who: str, only: str = "") -> str:
+    """Give the statement that moves records from what votes were judged by to what is now."""
+    return f"""{_JUDGED} INSERT INTO voter_record SELECT {who},
+    sum((score > 50) * ((now = 1) - (was = 1))), sum((score > 50) * ((now = -1) - (was = -1))),
+    sum((score < 50) * ((now = -1) - (was = -1))), sum((score < 50) * ((now = 1) - (was = 1)))
+  FROM judged WHERE now <> was {only} GROUP BY {who} {_RECORD_UPSERT}"""  # noqa: S608 - constants
+
+
+STALE = f"{_JUDGED} SELECT EXISTS(SELECT 1 FROM judged WHERE now <> was)"
+"""Tell whether a vote on a candidate (?1) is judged by what is no longer its truth (?2)."""
+SETTLE = (
+    _move_records("voter"),
+    _move_records("family", "AND family <> voter"),
+    f"{_JUDGED} UPDATE vote SET truth = judged.now FROM judged"
+    " WHERE vote.candidate = ?1 AND vote.voter = judged.voter",
+)
+"""Bring votes on a candidate (?1), and the records that rest on them, to its verdict (?2)."""
 
 
 def _tally(row: str, sign: str) -> str:
     """Give the trigger's statement that adds or takes away one row of `vote`."""
-    return f"""  INSERT INTO tally SELECT {row}.candidate, {row}.family, {sign}1, {sign}{row}.score,
-    {sign}({row}.score > 50), {sign}({row}.score < 50) WHERE {row}.counted
-    ON CONFLICT(candidate, family) DO UPDATE SET n = n + excluded.n, total = total + excluded.total,
-      ups = ups + excluded.ups, downs = downs + excluded.downs;
+    return f"""  INSERT INTO tally SELECT {row}.candidate, {row}.family, {sign}1,
+    {sign}({row}.score > 50), {sign}({row}.score < 50),
+    {sign}max({row}.score - 50, 0), {sign}max(50 - {row}.score, 0) WHERE {row}.counted
+    ON CONFLICT(candidate, family) DO UPDATE SET n = n + excluded.n, ups = ups + excluded.ups,
+      downs = downs + excluded.downs, pro = pro + excluded.pro, con = con + excluded.con;
 """
 
 
@@ -95,8 +108,9 @@ CREATE TABLE run(candidate INTEGER, checker INTEGER, command TEXT, environment T
   PRIMARY KEY(candidate, checker, command, environment)) WITHOUT ROWID;
 CREATE TABLE ruling(task TEXT, operator TEXT, made INTEGER NOT NULL, id TEXT NOT NULL,
   candidate TEXT, reason TEXT NOT NULL, PRIMARY KEY(task, operator)) WITHOUT ROWID;
-CREATE TABLE tally(candidate INTEGER, family INTEGER, n INTEGER NOT NULL, total INTEGER NOT NULL,
-  ups INTEGER NOT NULL, downs INTEGER NOT NULL, PRIMARY KEY(candidate, family)) WITHOUT ROWID;
+CREATE TABLE tally(candidate INTEGER, family INTEGER, n INTEGER NOT NULL, ups INTEGER NOT NULL,
+  downs INTEGER NOT NULL, pro INTEGER NOT NULL, con INTEGER NOT NULL,
+  PRIMARY KEY(candidate, family)) WITHOUT ROWID;
 CREATE TABLE voter_record(who INTEGER PRIMARY KEY, tp INTEGER NOT NULL, fp INTEGER NOT NULL,
   tn INTEGER NOT NULL, fn INTEGER NOT NULL);
 CREATE TABLE author_record(who INTEGER, bin INTEGER, right INTEGER NOT NULL,
@@ -174,7 +188,7 @@ DIGESTS = {
     " duration_ms, tail FROM run JOIN name c ON c.n = candidate JOIN name k ON k.n = checker"
     " ORDER BY c.text, k.text, command, environment",
     "ruling": "SELECT * FROM ruling ORDER BY task, operator",
-    "tally": "SELECT c.text, f.text, t.n, total, ups, downs FROM tally t"
+    "tally": "SELECT c.text, f.text, t.n, ups, downs, pro, con FROM tally t"
     " JOIN name c ON c.n = candidate JOIN name f ON f.n = family WHERE t.n > 0"
     " ORDER BY c.text, f.text",
     "voter_record": "SELECT text, tp, fp, tn, fn FROM voter_record JOIN name ON name.n = who"

@@ -35,12 +35,11 @@ def log2(numerator: int, denominator: int) -> int:
     if numerator <= 0 or denominator <= 0:
         raise ValueError("log2 needs a positive fraction")
     whole = numerator.bit_length() - denominator.bit_length()
-    shift = 32 - whole
-    mantissa = (
-        (numerator << shift) // denominator if shift >= 0 else numerator // (denominator << -shift)
-    )
-    if mantissa < 1 << 32:
-        whole, mantissa = whole - 1, mantissa << 1
+    if numerator << max(-whole, 0) < denominator << max(whole, 0):
+        whole -= 1
+    # Invariant: 2**whole <= the fraction < 2**(whole + 1), so the mantissa lies in [2**32, 2**33),
+    # cut off at the same place for equal wholes: log2 never falls while the fraction rises.
+    mantissa = (numerator << max(32 - whole, 0)) // (denominator << max(whole - 32, 0))
     result = whole
     for _ in range(SCALE_BITS):
         mantissa = mantissa * mantissa >> 32
@@ -69,9 +68,15 @@ def rejection(tp: int, fp: int, tn: int, fn: int) -> int:
     return log2((fn + PRIOR_BAD) * wrong, (tn + PRIOR_GOOD) * right)
 
 
-def family_votes(n: int, total: int, approve: int, reject: int) -> int:
-    """Give what a family's n votes with this total of scores (0 to 100 each) are worth together."""
-    mean = (total * approve + (100 * n - total) * reject) // (100 * n)
+def family_votes(n: int, pro: int, con: int, approve: int, reject: int) -> int:
+    """Give what a family's n votes are worth together, abstentions not among the n.
+
+    `pro` and `con` sum how far their scores lie above and below 50: a score of 100 is a whole
+    approval, one of 75 half an approval, one of 0 a whole rejection.
+    """
+    if not n:
+        return 0
+    mean = (pro * approve + con * reject) // (50 * n)
     return mean * harmonic(n) >> SCALE_BITS
 
 

@@ -6,6 +6,7 @@ into a fold. Everything after a refusal is refused too, since its ids build on i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -14,6 +15,11 @@ from msgspec import Struct
 from waggle.base.clock import from_the_future
 from waggle.base.ids import extend, genesis
 from waggle.log.entry import Envelope, envelope
+
+NESTING_MAX = 32
+"""Arrays and objects within one another. A parser's own limit depends on how deep its caller's
+stack is, so receivers would disagree on a line near it; this one is the same for all."""
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class Head(Struct, frozen=True):
@@ -51,14 +57,40 @@ def follow(head: Head, lines: Iterable[bytes]) -> tuple[list[Link], Refusal | No
     seq, last, at = head.seq, head.id, head.at
     for line in lines:
         try:
-            outer = envelope(line)
-        except msgspec.DecodeError as error:
+            outer = _outer(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return links, Refusal(seq + 1, f"not an entry: {error}")
         if outer.at <= at:
             return links, Refusal(seq + 1, "its clock does not follow the entry before it")
         seq, last, at = seq + 1, extend(last, line), outer.at
         links.append(Link(seq, last, line, outer))
     return links, None
+
+
+def _outer(line: bytes) -> Envelope:
+    """Decode what a line carries; raise msgspec.DecodeError or UnicodeDecodeError.
+
+    msgspec skips unknown fields without looking into their strings, and reads the last of equal
+    keys; what every reader relies on is checked here: UTF-8, nesting, one clock and in its place.
+    """
+    line.decode()
+    if line.count(b"[") + line.count(b"{") > NESTING_MAX and _depth(line) > NESTING_MAX:
+        raise msgspec.ValidationError(f"it nests deeper than {NESTING_MAX}")
+    outer = envelope(line)
+    if not (line.startswith(b'{"at":%d,' % outer.at) and line.endswith(b"}")):
+        raise msgspec.ValidationError("it is not written canonically: the clock comes first, once")
+    return outer
+
+
+def _depth(line: bytes) -> int:
+    depth = deepest = 0
+    for byte in _STRING.sub(b"", line):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
 
 
 def ripe(links: Sequence[Link], wall_ms: int) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from waggle.base.ids import is_id, is_replica
+from waggle.base.limits import FRAME_BYTES_MAX, FRAME_ENTRIES_MAX
 from waggle.log.chain import Head, Link, Refusal, follow
 
 ENTRIES_FILE = "entries.jsonl"
@@ -87,7 +88,9 @@ def signed_bytes(unsigned: bytes, signature: str) -> bytes:
 
 
 def split_lines(blob: bytes) -> list[bytes]:
-    """Give the lines of an `entries.jsonl`; raise ValueError when it does not end in a newline."""
+    """Give the lines of an `entries.jsonl`; raise ValueError when it is cut short or too large."""
+    if len(blob) > FRAME_BYTES_MAX:
+        raise ValueError(f"the frame has {len(blob)} bytes; the limit is {FRAME_BYTES_MAX}")
     if not blob.endswith(b"\n"):
         raise ValueError("the frame's entries are cut short")
     return blob[:-1].split(b"\n")
@@ -97,6 +100,8 @@ def check(head: Head, statement: Statement, lines: Sequence[bytes]) -> list[Link
     """Give the frame's entries as links after `head`, or the reason why it is refused."""
     if statement.first != head.seq + 1:
         return Refusal(statement.first, f"follows seq {head.seq} but starts at {statement.first}")
+    if not 0 < len(lines) <= FRAME_ENTRIES_MAX:
+        return Refusal(statement.first, f"holds none or more than {FRAME_ENTRIES_MAX} entries")
     if statement.last - statement.first + 1 != len(lines):
         return Refusal(statement.first, "holds another number of entries than it states")
     links, refusal = follow(head, lines)

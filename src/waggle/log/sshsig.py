@@ -78,6 +78,10 @@ def sign(key: Ed25519PrivateKey, message: bytes, namespace: str = GIT_NAMESPACE)
         signature,
     )
     blob = _MAGIC + struct.pack(">I", 1) + b"".join(map(_string, fields))
+    return _armour(blob)
+
+
+def _armour(blob: bytes) -> str:
     text = base64.b64encode(blob).decode()
     rows = "\n".join(text[i : i + 70] for i in range(0, len(text), 70))
     return f"{_BEGIN}{rows}\n{_END}"
@@ -92,6 +96,9 @@ def verify(armoured: str, message: bytes, namespace: str = GIT_NAMESPACE) -> byt
         blob = base64.b64decode(text[len(_BEGIN) : -len(_END)])
     except binascii.Error as error:
         raise ValueError("the signature is not base64") from error
+    # One signature has one spelling: otherwise anyone could give a signed commit another id.
+    if _armour(blob) != text:
+        raise ValueError("the signature is not armoured as OpenSSH does it")
     if not blob.startswith(_MAGIC + struct.pack(">I", 1)):
         raise ValueError("not a version 1 SSH signature")
     rest = blob[len(_MAGIC) + 4 :]
@@ -99,8 +106,8 @@ def verify(armoured: str, message: bytes, namespace: str = GIT_NAMESPACE) -> byt
     for _ in range(5):
         value, rest = _take(rest)
         values.append(value)
-    key_blob, signed_namespace, _reserved, hash_name, signature_blob = values
-    if rest or signed_namespace != namespace.encode() or hash_name != _HASH:
+    key_blob, signed_namespace, reserved, hash_name, signature_blob = values
+    if rest or reserved or signed_namespace != namespace.encode() or hash_name != _HASH:
         raise ValueError("the signature was made for something else")
     algorithm, tail = _take(signature_blob)
     signature, tail = _take(tail)

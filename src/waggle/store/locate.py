@@ -53,15 +53,37 @@ def _is_git_dir(path: str) -> bool:
     )
 
 
+def _is_bare(git_dir: str) -> bool:
+    """Tell whether the repository's own settings say that it has no work tree."""
+    try:
+        with open(os.path.join(_common(git_dir), "config"), encoding="utf-8") as file:
+            rows = [row.replace(" ", "").strip().lower() for row in file]
+    except (OSError, UnicodeDecodeError):
+        # Without settings that can be read, git itself goes by the folder's name.
+        return os.path.basename(git_dir) != ".git"
+    return "bare=true" in rows
+
+
+def _named(here: str, named: str, tree: str | None) -> Repository:
+    """Give the repository that GIT_DIR names; like git, never another one in its place."""
+    git_dir = os.path.join(here, named)
+    if not _is_git_dir(git_dir):
+        raise WaggleError(
+            "no_repository",
+            f"GIT_DIR is {named!r}, which is no git repository",
+            "Set GIT_DIR to a repository, or unset it.",
+        )
+    if tree:
+        return Repository(git_dir, os.path.normpath(os.path.join(here, tree)))
+    linked = _common(os.path.abspath(git_dir)) != os.path.abspath(git_dir)
+    return Repository(git_dir, here if linked or not _is_bare(git_dir) else None)
+
+
 def find(start: str, environ: Mapping[str, str]) -> Repository:
     """Give the repository that the folder `start` lies in; raise `no_repository`."""
-    named = environ.get("GIT_DIR")
-    if named:
-        git_dir = os.path.join(start, named)
-        if _is_git_dir(git_dir):
-            tree = environ.get("GIT_WORK_TREE")
-            return Repository(git_dir, os.path.abspath(tree) if tree else os.path.abspath(start))
     here = os.path.abspath(start)
+    if named := environ.get("GIT_DIR"):
+        return _named(here, named, environ.get("GIT_WORK_TREE"))
     while True:
         dot = os.path.join(here, ".git")
         if _is_git_dir(dot):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 
 from waggle.base.clock import from_the_future
@@ -26,19 +27,36 @@ def current(store_dir: str, journal: Journal) -> Identity | None:
     owner = identity.load(store_dir)
     if owner is None or owner.replica != journal.replica or not owner.fits(journal.path):
         return None
-    return owner
+    return None if _overtaken(journal) else owner
+
+
+def _overtaken(journal: Journal) -> bool:
+    """Tell whether a frame of ours holds entries that this journal never held.
+
+    Then the store went back (a restored disk, a cloned machine) and git brought what its other
+    self wrote since. Invariant: the last entry of our newest frame stays in the journal.
+    """
+    row = journal.db.execute(
+        "SELECT 1 FROM tip WHERE replica=? AND NOT EXISTS (SELECT 1 FROM entry"
+        " WHERE entry.space=tip.space AND entry.seq=tip.seq AND entry.id=tip.id)",
+        (journal.replica,),
+    ).fetchone()
+    return row is not None
 
 
 def _finish(store_dir: str, journal: Journal) -> None:
     """Complete a minting that a crash cut off after the journal had taken the new replica."""
     waiting = os.path.join(store_dir, NEXT_KEY)
-    if not os.path.exists(waiting):
+    try:
+        with open(waiting, encoding="utf-8") as file:
+            replica = json.load(file)["replica"]
+        if replica == journal.replica:
+            os.replace(waiting, os.path.join(store_dir, identity.KEY_FILE))
+            identity.sync_folder(store_dir)
+    except FileNotFoundError:
+        # Nothing waits; or another process, which holds the lock that readers of the key do not
+        # take, has completed it just now.
         return
-    with open(waiting, encoding="utf-8") as file:
-        replica = json.load(file)["replica"]
-    if replica == journal.replica:
-        os.replace(waiting, os.path.join(store_dir, identity.KEY_FILE))
-        identity.sync_folder(store_dir)
 
 
 def mint(
@@ -57,8 +75,7 @@ def mint(
         for table in ("entry", "frame", "content", "carried"):
             db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
         db.execute("INSERT OR REPLACE INTO meta VALUES('replica', ?)", (fresh.replica,))
-        if latest is not None and not from_the_future(latest, wall_ms):
-            db.execute("INSERT OR REPLACE INTO meta VALUES('clock', ?)", (str(latest),))
+        _keep_clock(db, latest or 0, wall_ms)
         for space, pending in left.items():
             write(db, space, pending, wall_ms)
     journal.refresh()
@@ -66,10 +83,32 @@ def mint(
     return fresh
 
 
+def _keep_clock(db: sqlite3.Connection, latest: int, wall_ms: int) -> None:
+    """Let the new log's clock start after the old one's, unless that ran ahead itself."""
+    row = db.execute("SELECT value FROM meta WHERE name='clock'").fetchone()
+    clock = max(latest, int(row[0]) if row else 0)
+    if from_the_future(clock, wall_ms):
+        db.execute("DELETE FROM meta WHERE name='clock'")
+    else:
+        db.execute("INSERT OR REPLACE INTO meta VALUES('clock', ?)", (str(clock),))
+
+
+def _framed(journal: Journal, space: str) -> int:
+    """Give the last seq of this journal that stands in a frame: by the plans that were carried
+    out, or by a tip whose last entry is ours and not our other self's (see `_overtaken`)."""
+    row = journal.db.execute(
+        "SELECT max((SELECT coalesce(max(last), 0) FROM frame WHERE space=?1 AND oid IS NOT NULL),"
+        " (SELECT coalesce(max(entry.seq), 0) FROM entry JOIN tip ON tip.space=entry.space"
+        " AND tip.seq=entry.seq AND tip.id=entry.id WHERE tip.space=?1 AND tip.replica=?2))",
+        (space, journal.replica),
+    ).fetchone()
+    return int(row[0])
+
+
 def _unsealed(journal: Journal, space: str) -> list[Pending]:
     """Give what is in no frame yet, as lines that say what they were."""
     pending = []
-    for seq, entry, line in journal.read(space, journal.sealed(space)):
+    for seq, entry, line in journal.read(space, _framed(journal, space)):
         fields = json.loads(line)
         was = fields.pop("was", entry)
         fields.pop("key", None)  # the key still names the first entry in `keyed`

@@ -1,0 +1,158 @@
+"""Running other people's programs: each in a process group of its own, with a time limit.
+
+Output goes to a file on this machine; what enters the log is its digest and its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+
+import psutil
+from msgspec import Struct
+
+from waggle.base.errors import WaggleError
+from waggle.base.limits import TAIL_BYTES_MAX
+
+GRACE_S = 3.0
+"""Between asking a process group to end and ending it."""
+_LEAD_ASTRAY = frozenset(
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
+     "GIT_PREFIX", "GIT_NAMESPACE"}
+)  # fmt: skip
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How a program ended: its exit status (negative: by that signal), and whether time ran out."""
+
+    exit: int
+    timed_out: bool
+    duration_ms: int
+
+
+def environment(base: Mapping[str, str], cwd: str, more: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment for a program in `cwd`: no git variable leads it elsewhere."""
+    kept = {name: value for name, value in base.items() if name not in _LEAD_ASTRAY}
+    return {**kept, "PWD": cwd, **more}
+
+
+def shell(command: str) -> tuple[str, ...]:
+    """Give the argument list that hands a user's own command line, as it is, to their shell."""
+    if sys.platform == "win32":
+        return ("cmd", "/d", "/c", command)
+    return ("sh", "-c", command)
+
+
+async def start(
+    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], stdin: bytes, log: str
+) -> asyncio.subprocess.Process:
+    """Start a program as the leader of its own process group, its output going to a file.
+
+    Raises `environment` when it cannot be started. Standard input comes from a file, so a program
+    that never reads it blocks nobody.
+    """
+    source, sink = _streams(stdin, log)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env=dict(env),
+            stdin=source,
+            stdout=sink,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise WaggleError(
+            "environment",
+            f"cannot start {argv[0]!r}: {error}",
+            "Check that the program is installed and on PATH, or give its whole path.",
+        ) from error
+    finally:
+        os.close(source)
+        os.close(sink)
+
+
+def _streams(stdin: bytes, log: str) -> tuple[int, int]:
+    """Give handles to read `stdin` from and to append output to."""
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        source = os.dup(file.fileno())
+    return source, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a program and all that it started: first asked, then made to."""
+    _signal(process.pid, signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), GRACE_S)
+    except TimeoutError:
+        _signal(process.pid, signal.SIGKILL)
+        await process.wait()
+    _signal(process.pid, signal.SIGKILL)  # children that outlived their leader
+
+
+def _signal(group: int, number: int) -> None:
+    # The group may be gone already: then there is nothing left to end.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            os.kill(group, number)
+        else:
+            os.killpg(group, number)
+
+
+async def wait(process: asyncio.subprocess.Process, limit_s: float | None) -> Ended:
+    """Wait for a program, at most `limit_s` seconds; end its whole group in any case."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    timed_out = False
+    try:
+        await asyncio.wait_for(process.wait(), limit_s)
+    except TimeoutError:
+        timed_out = True
+    finally:
+        if process.returncode is None:
+            await asyncio.shield(stop(process))
+        else:
+            _signal(process.pid, signal.SIGKILL)
+    took = int((loop.time() - began) * 1000)
+    code = process.returncode if process.returncode is not None else -signal.SIGKILL
+    return Ended(exit=code, timed_out=timed_out, duration_ms=took)
+
+
+def digest_and_tail(log: str) -> tuple[str, str]:
+    """Give the digest of a whole output file and its end as text (at most TAIL_BYTES_MAX)."""
+    hasher = blake2b(digest_size=32)
+    tail = b""
+    with open(log, "rb") as file:
+        while piece := file.read(1 << 20):
+            hasher.update(piece)
+            tail = (tail + piece)[-TAIL_BYTES_MAX:]
+    text = tail.decode(errors="replace").replace("\0", "\ufffd")
+    while len(text.encode()) > TAIL_BYTES_MAX:
+        text = text[len(text) // 8 + 1 :]
+    return hasher.hexdigest(), text
+
+
+def birth(pid: int) -> float | None:
+    """Give when a process was started, or None where there is none: with the pid it names one."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
+
+
+def end_orphan(pid: int, born: float) -> bool:
+    """End the process group of an agent whose race died; tell whether it was still there."""
+    if birth(pid) != born:
+        return False
+    _signal(pid, signal.SIGKILL)
+    return True
