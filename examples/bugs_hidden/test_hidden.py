@@ -1,3 +1,4 @@
+# ruff: noqa: ANN001, ANN201, D100, D103, S101 - as plain as the tests of the project itself
 import itertools
 
 import pytest

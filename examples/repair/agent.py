@@ -16,6 +16,7 @@ import json
 import math
 import os
 import random
+import select
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from search import Result, Search  # noqa: E402
 from strategies import STRATEGIES  # noqa: E402
 
 PROMPT_CHARACTERS_SHOWN = 70
+PROMPT_BYTES_MAX = 1 << 16
+PROMPT_SECONDS_MAX = 0.2
 MORTAL = "mortal"
 SECONDS = 60.0
 EVALUATIONS = 5000
@@ -101,10 +104,11 @@ def report(sure: int, summary: str) -> None:
 
 
 def show_prompt() -> None:
-    """The first line of the task; it is not needed."""
+    """The first line of the task; it is not needed, so nobody waits for a pipe to say it."""
     prompt = os.environ.get("WAGGLE_PROMPT", "")
-    if not prompt and not sys.stdin.isatty():
-        prompt = sys.stdin.read()
+    if not prompt and os.name == "posix" and not sys.stdin.isatty():
+        ready, _, _ = select.select([0], [], [], PROMPT_SECONDS_MAX)
+        prompt = os.read(0, PROMPT_BYTES_MAX).decode(errors="replace") if ready else ""
     if prompt.strip():
         say(f"task: {prompt.strip().splitlines()[0][:PROMPT_CHARACTERS_SHOWN]}")
 

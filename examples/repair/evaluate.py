@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-TEST_SECONDS_MIN = 0.2
+TEST_SECONDS_MIN = 0.1
 TEST_SLOWDOWN_MAX = 10.0
 WATCH_SLOWDOWN_MAX = 3.0
 FIRST_TEST_SECONDS_MAX = 1.0

@@ -10,6 +10,7 @@ much, because each one is a doubt.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -52,7 +53,6 @@ class Result:
     repairs: list[str] = field(default_factory=list)
     alternatives: list[int] = field(default_factory=list)
     tried: int = 0
-    exhausted: bool = False
 
     @property
     def total(self) -> int:
@@ -84,12 +84,9 @@ class Search:
         first = self.judge.baseline(texts)
         result = Result(first=first, best=Variant(texts=texts, outcome=first, made_by="nothing"))
         self.say(f"{len(first.passed)} of {result.total} tests pass")
-        try:
+        with contextlib.suppress(OutOfBudgetError):  # which ends a search as well as any
             while result.best.outcome.failed and self._step(result):
                 pass
-            result.exhausted = True
-        except OutOfBudgetError:
-            pass
         result.tried = self.budget.spent
         return result
 

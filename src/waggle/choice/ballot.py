@@ -1,9 +1,10 @@
-"""The ballot: what a read needs of one task. Five queries, none of which scans votes."""
+"""The ballot: what a read needs of one task. No query scans votes; two look at each family."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import msgspec
 from msgspec import Struct
@@ -12,15 +13,19 @@ from waggle.base.ids import unique
 from waggle.choice.weights import approval, authorship, rejection
 
 
-class FamilyVotes(Struct, frozen=True):
+class FamilyVotes(Struct, frozen=True, gc=False):
     """What one family's voters said of a candidate, and what its record makes of it."""
 
-    family: int
+    family: str
     n: int
-    total: int
     ups: int
     downs: int
+    pro: int
+    """How far the scores above 50 lie above it, summed."""
+    con: int
+    """How far the scores below 50 lie below it, summed."""
     approve: int
+    """What a whole approval of this family's is worth, in units of 2**-16 bits."""
     reject: int
 
 
@@ -29,7 +34,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     id: str
     author: str
-    family: int
+    family: str
     at: int
     commit: str | None
     base: str | None
@@ -76,69 +81,112 @@ class Ballot(Struct, frozen=True):
 
     @property
     def current(self) -> tuple[Standing, ...]:
-        """The candidates that their own authors have not superseded."""
+        """The candidates that their own authors have not superseded, or that a ruling is for."""
         authors = {standing.id: standing.author for standing in self.standings}
+        ruled_for = {ruling.candidate for ruling in self.rulings[:1]}
         gone = {
             standing.supersedes
             for standing in self.standings
             if standing.supersedes and authors.get(standing.supersedes) == standing.author
         }
+        gone -= ruled_for
         return tuple(standing for standing in self.standings if standing.id not in gone)
 
 
-_CANDIDATES = """SELECT c.n, c.id, a.text, c.family, c.at, c.commit_id, c.base, c.result, c.size,
-  c.tokens, c.confidence, c.supersedes, c.flags, c.summary, c.content, c.ruled, c.verdict, c.bin
-  FROM candidate c JOIN name a ON a.n = c.author WHERE c.task = ?"""
-_VOTES = """SELECT t.candidate, t.family, t.n, t.total, t.ups, t.downs,
-  coalesce(r.tp, 0), coalesce(r.fp, 0), coalesce(r.tn, 0), coalesce(r.fn, 0)
-  FROM candidate c JOIN tally t ON t.candidate = c.n LEFT JOIN voter_record r ON r.who = t.family
-  WHERE c.task = ? AND t.n > 0 ORDER BY t.candidate, t.family"""
+_CANDIDATES = """SELECT c.n, c.family, c.bin, c.id, a.text, c.at, c.commit_id, c.base, c.result,
+  c.size, c.tokens, c.confidence, c.supersedes, c.flags, c.summary, c.content, c.ruled, c.verdict
+  FROM candidate c JOIN name a ON a.n = c.author WHERE c.task = ? ORDER BY c.id"""
+_VOTES = """SELECT t.candidate, t.family, t.n, t.ups, t.downs, t.pro, t.con
+  FROM candidate c JOIN tally t ON t.candidate = c.n WHERE c.task = ? AND t.n > 0"""
 _CHECKS = """SELECT r.candidate, max(r.passed), max(r.failed), min(r.first_pass)
   FROM candidate c JOIN run r ON r.candidate = c.n AND r.checker <> c.author
   WHERE c.task = ? GROUP BY r.candidate, r.command, r.environment"""
-_AUTHORS = """SELECT who, bin, right, wrong FROM author_record
-  WHERE who IN (SELECT family FROM candidate WHERE task = ?)"""
+_FAMILY = """SELECT text, coalesce(tp, 0), coalesce(fp, 0), coalesce(tn, 0), coalesce(fn, 0)
+  FROM name LEFT JOIN voter_record ON who = n WHERE n = ?"""
+_AUTHORS = "SELECT bin, right, wrong FROM author_record WHERE who = ?"
 _RULINGS = """SELECT candidate, reason, operator, made FROM ruling WHERE task = ?
   ORDER BY made DESC, operator DESC"""
 
 
+class _Family:
+    """A family's name and records, read once for all that it voted on and brought."""
+
+    __slots__ = ("approve", "bins", "name", "reject", "right", "wrong")
+
+    def __init__(self, db: sqlite3.Connection, number: int) -> None:
+        self.name, *record = db.execute(_FAMILY, (number,)).fetchone()
+        self.approve, self.reject = approval(*record), rejection(*record)
+        rows = db.execute(_AUTHORS, (number,)).fetchall()
+        self.bins = {decile: (right, wrong) for decile, right, wrong in rows}
+        self.right = sum(right for _, right, _ in rows)
+        self.wrong = sum(wrong for _, _, wrong in rows)
+
+    def authorship(self, decile: int) -> int:
+        """Give the log-odds of a candidate whose author stated a confidence in this decile."""
+        return authorship(*self.bins.get(decile, (0, 0)), self.right, self.wrong)
+
+
+class _Families(dict[int, _Family]):
+    """The families that a ballot meets, by number, each read when it is first met."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__()
+        self._db = db
+
+    def __missing__(self, number: int) -> _Family:
+        found = self[number] = _Family(self._db, number)
+        return found
+
+
 def read(db: sqlite3.Connection, task: str) -> Ballot:
-    """Read a task's ballot from a view that is caught up."""
+    """Read a task's ballot from a view that is caught up; equal entries give equal ballots."""
+    if db.in_transaction:
+        return _read(db, task)
+    # One snapshot: another process may fold, or fold anew, between two of our queries.
+    db.execute("BEGIN")
+    try:
+        return _read(db, task)
+    finally:
+        db.execute("COMMIT")
+
+
+def _read(db: sqlite3.Connection, task: str) -> Ballot:
+    families = _Families(db)
     votes: dict[int, list[FamilyVotes]] = {}
-    for number, family, n, total, ups, downs, *record in db.execute(_VOTES, (task,)):
-        votes.setdefault(number, []).append(
-            FamilyVotes(family, n, total, ups, downs, approval(*record), rejection(*record))
-        )
+    for number, voters, n, ups, downs, pro, con in db.execute(_VOTES, (task,)):
+        family = families[voters]
+        row = FamilyVotes(family.name, n, ups, downs, pro, con, family.approve, family.reject)
+        if number in votes:
+            votes[number].append(row)
+        else:
+            votes[number] = [row]
     checks: dict[int, list[tuple[int, int, int]]] = {}
     for number, passed, failed, first in db.execute(_CHECKS, (task,)):
         checks.setdefault(number, []).append((passed, failed, first))
-    records: dict[int, dict[int, tuple[int, int]]] = {}
-    for who, decile, right, wrong in db.execute(_AUTHORS, (task,)):
-        records.setdefault(who, {})[decile] = (right, wrong)
     standings = tuple(
-        _standing(row, votes.get(row[0], ()), checks.get(row[0], ()), records.get(row[3], {}))
-        for row in db.execute(_CANDIDATES, (task,))
+        _standing(row, families[row[1]], votes.get(row[0], ()), checks.get(row[0], ()))
+        for row in db.execute(_CANDIDATES, (task,)).fetchall()
     )
-    rulings = tuple(Ruled(*row) for row in db.execute(_RULINGS, (task,)))
-    return Ballot(task, tuple(sorted(standings, key=lambda standing: standing.id)), rulings)
+    return Ballot(task, standings, tuple(Ruled(*row) for row in db.execute(_RULINGS, (task,))))
+
+
+_family_name = attrgetter("family")
 
 
 def _standing(
-    row: tuple[int, str, str, int, int, str | None, str | None, str, int, int | None, int | None,
-               str | None, str, str | None, str, int, int, int],
-    votes: Sequence[FamilyVotes],
+    row: tuple[int, int, int, str, str, int, str | None, str | None, str, int, int | None,
+               int | None, str | None, str, str | None, str, int, int],
+    family: _Family,
+    votes: Iterable[FamilyVotes],
     checks: Sequence[tuple[int, int, int]],
-    record: Mapping[int, tuple[int, int]],
 ) -> Standing:  # fmt: skip
-    (_, entry, author, family, at, commit, base, result, size, tokens, confidence, supersedes,
-     flags, summary, content, ruled, verdict, decile) = row  # fmt: skip
-    right = sum(pair[0] for pair in record.values())
-    wrong = sum(pair[1] for pair in record.values())
+    (_, _, decile, entry, author, at, commit, base, result, size, tokens, confidence, supersedes,
+     flags, summary, content, ruled, verdict) = row  # fmt: skip
     failed = sum(1 for _, bad, _ in checks if bad)
     return Standing(
         id=entry,
         author=author,
-        family=family,
+        family=family.name,
         at=at,
         commit=commit,
         base=base,
@@ -152,8 +200,8 @@ def _standing(
         content=content,
         ruled=ruled,
         verdict=verdict,
-        authorship=authorship(*record.get(decile, (0, 0)), right, wrong),
-        votes=tuple(votes),
+        authorship=family.authorship(decile),
+        votes=tuple(sorted(votes, key=_family_name)),
         passed=sum(1 for good, bad, _ in checks if good and not bad),
         failed=failed,
         flaky=sum(1 for good, bad, _ in checks if good and bad),

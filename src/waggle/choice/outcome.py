@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -26,6 +27,7 @@ from waggle.choice.ballot import Ballot, Standing
 from waggle.choice.rules import DEFAULT, RULES, Rule, Scores
 
 Status = Literal["open", "leading", "decided", "contested"]
+RULED_OUT = "ruled out"
 _STAGE = re.compile(r"([a-z_]+)(?:\(([0-9]{1,6})\))?")
 
 
@@ -45,7 +47,8 @@ class Place(Struct, frozen=True, kw_only=True):
     rank: int
     candidate: Standing
     by: str
-    """The stage that separates it from the next place; `ruling`, `only` or `id` where none did."""
+    """The stage that separates it from the next place, or `ruling`, `ruled out`, `only`, `last`,
+    `id` (equal in everything)."""
     why: str
 
 
@@ -60,12 +63,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     @property
     def winner(self) -> Standing | None:
-        """The first place; None while there is no candidate, or the operator ruled for none."""
-        if not self.places or self.places[0].by == "ruled out":
+        """The first place; None while there is no candidate, or the operator ruled it out."""
+        if not self.places or self.places[0].by == RULED_OUT:
             return None
         return self.places[0].candidate
 
 
+@lru_cache(maxsize=256)
 def parse(expression: str) -> tuple[Stage, ...]:
     """Read a composition such as `checks > threshold(2) > size`; raise `invalid`."""
     stages = []
@@ -94,70 +98,82 @@ def choose(
 
     `forked` tells that the log of an author or voter of this task has two histories.
     """
-    scores = [stage.rule.score(ballot, stage.number) for stage in stages]
-    ruling = ballot.rulings[0] if ballot.rulings else None
+    running = ballot.current
+    scores = [stage.rule.score(running, stage.number) for stage in stages]
+    named = ballot.rulings[0].candidate if ballot.rulings else None
 
     def key(standing: Standing) -> tuple[object, ...]:
-        # Within equal results the ruled one itself comes first.
-        named = ruling is not None and standing.id == ruling.candidate
-        return (standing.ruled == 1 and named, *(score.keys[standing.id] for score in scores))
+        # The ruled one itself, then equal results, then what came after the ruling, then the rest.
+        ruled = (standing.id == named, standing.ruled)
+        return (*ruled, *[score.keys[standing.id] for score in scores])
 
-    ordered = sorted(ballot.current, key=lambda standing: standing.id)
+    ordered = sorted(running, key=lambda standing: standing.id)
     ordered.sort(key=key, reverse=True)
-    places = tuple(
-        _place(ballot, stages, scores, rank, ordered[rank - 1 : rank + 1])
-        for rank in range(1, len(ordered) + 1)
-    )
     kept = {standing.id for standing in ordered}
     return Outcome(
         task=ballot.task,
         rule=" > ".join(map(str, stages)),
-        status=_status(ballot, stages, first_approvals, forked=forked),
-        places=places,
+        status=_status(ballot, running, stages, first_approvals, forked=forked),
+        places=tuple(
+            (_ruled(ballot, ordered[0]) if rank == 1 else None)
+            or _place(stages, scores, rank, ordered[rank - 1 : rank + 1])
+            for rank in range(1, len(ordered) + 1)
+        ),
         superseded=tuple(one for one in ballot.standings if one.id not in kept),
     )
 
 
+def _ruled(ballot: Ballot, one: Standing) -> Place | None:
+    """Give the first place as the latest ruling has it; None where it leaves that to the rules."""
+    if not ballot.rulings:
+        return None
+    ruling = ballot.rulings[0]
+    reason = ruling.reason or "no reason given"
+    if ruling.candidate == one.id:
+        return Place(rank=1, candidate=one, by="ruling", why=f"the operator ruled: {reason}")
+    if ruling.candidate is not None:
+        why = f"the operator ruled for {ruling.candidate[:12]}, which is not here: {reason}"
+        return Place(rank=1, candidate=one, by=RULED_OUT, why=why)
+    if one.ruled == -1:
+        why = f"the operator ruled that none is good enough: {reason}"
+        return Place(rank=1, candidate=one, by=RULED_OUT, why=why)
+    return None
+
+
 def _place(
-    ballot: Ballot,
-    stages: Sequence[Stage],
-    scores: Sequence[Scores],
-    rank: int,
-    pair: Sequence[Standing],
+    stages: Sequence[Stage], scores: Sequence[Scores], rank: int, pair: Sequence[Standing]
 ) -> Place:
     one = pair[0]
-    ruling = ballot.rulings[0] if ballot.rulings else None
-    if rank == 1 and ruling is not None:
-        if ruling.candidate == one.id:
-            why = f"the operator ruled: {ruling.reason or 'no reason given'}"
-            return Place(rank=rank, candidate=one, by="ruling", why=why)
-        if ruling.candidate is None and one.ruled == -1:
-            why = f"the operator ruled that none is good enough: {ruling.reason}"
-            return Place(rank=rank, candidate=one, by="ruled out", why=why)
     if len(pair) == 1:
         return Place(rank=rank, candidate=one, by="only" if rank == 1 else "last", why="")
     other = pair[1]
+    if one.ruled != other.ruled:
+        why = "an operator's ruling speaks against the next one, or for this very result"
+        return Place(rank=rank, candidate=one, by="ruling", why=why)
     for stage, score in zip(stages, scores, strict=True):
         if score.keys[one.id] != score.keys[other.id]:
-            why = f"{score.words[one.id]}, against {score.words[other.id]}"
+            why = f"{score.words(one)}, against {score.words(other)}"
             return Place(rank=rank, candidate=one, by=str(stage), why=why)
     return Place(rank=rank, candidate=one, by="id", why="equal in everything; the smaller id")
 
 
 def _status(
     ballot: Ballot,
+    running: Sequence[Standing],
     stages: Sequence[Stage],
     first_approvals: Mapping[str, int] | None,
     *,
     forked: bool,
 ) -> Status:
-    if not ballot.current:
+    if not running:
         return "open"
     decided: set[str | None] = set()
     if first_approvals is not None and stages[0].rule.monotone:
         needed = stages[0].number
-        decided = {one.id for one in ballot.current if first_approvals.get(one.id, 0) >= needed}
-    decided |= {ruling.candidate for ruling in ballot.rulings}
+        decided = {one.id for one in running if first_approvals.get(one.id, 0) >= needed}
+    # "None so far" decides nothing about what was published after it.
+    fresh = any(one.ruled >= 0 for one in running)
+    decided |= {one.candidate for one in ballot.rulings if one.candidate or not fresh}
     if not decided:
         return "leading"
     return "contested" if len(decided) > 1 or forked else "decided"

@@ -1,4 +1,4 @@
-"""Rules: pure functions from a ballot to a key for each candidate, higher first, with words.
+"""Rules: pure functions from the candidates in the running to a key for each, higher first.
 
 Every rule is a row of `RULES`; docs/RULES.md is made from it. A rule that takes a number is
 written `threshold(3)`.
@@ -6,21 +6,27 @@ written `threshold(3)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from waggle.choice.ballot import Ballot, Standing
+from waggle.choice.ballot import FamilyVotes, Standing
 from waggle.choice.weights import ONE, SCALE_BITS, SCATTER, family_votes, harmonic
 
 Key = int | tuple[int, ...]
 
 
+Words = Callable[[Standing], str]
+
+
 class Scores(Struct, frozen=True):
-    """What a rule says: a key and a phrase for each candidate, by id."""
+    """What a rule says: a key for each candidate by id, and a phrase for one when it is asked."""
 
     keys: Mapping[str, Key]
-    words: Mapping[str, str]
+    words: Words
+
+
+Score = Callable[[Sequence[Standing], int], Scores]
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -28,21 +34,13 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     name: str
     prefers: str
-    score: Callable[[Ballot, int], Scores]
+    score: Score
     takes: str = ""
     monotone: bool = False
 
 
-def _simple(key: Callable[[Standing], Key], words: Callable[[Standing], str]) -> Callable[
-    [Ballot, int], Scores
-]:  # fmt: skip
-    def score(ballot: Ballot, _: int) -> Scores:
-        return Scores(
-            {standing.id: key(standing) for standing in ballot.current},
-            {standing.id: words(standing) for standing in ballot.current},
-        )
-
-    return score
+def _simple(key: Callable[[Standing], Key], words: Words) -> Score:
+    return lambda running, _: Scores({one.id: key(one) for one in running}, words)
 
 
 def _bits(value: int) -> str:
@@ -82,38 +80,37 @@ def _first_pass(standing: Standing) -> int:
     return -standing.passed_at if done else -(2**63)
 
 
-def _groups(ballot: Ballot) -> dict[str, list[Standing]]:
+def _groups(running: Sequence[Standing]) -> list[list[Standing]]:
     groups: dict[str, list[Standing]] = {}
-    for standing in ballot.current:
+    for standing in running:
         groups.setdefault(standing.result, []).append(standing)
-    return groups
+    return list(groups.values())
 
 
-def _by_family(group: list[Standing]) -> dict[int, dict[str, Standing]]:
+def _by_family(group: Sequence[Standing]) -> dict[str, dict[str, Standing]]:
     """Give, per family, each author's first candidate with this result: an author counts once."""
-    families: dict[int, dict[str, Standing]] = {}
+    families: dict[str, dict[str, Standing]] = {}
     for standing in sorted(group, key=lambda one: (one.at, one.id)):
         families.setdefault(standing.family, {}).setdefault(standing.author, standing)
     return families
 
 
-def effective_authors(group: list[Standing]) -> int:
+def effective_authors(group: Sequence[Standing]) -> int:
     """Give how many independent authors a group of equal results is worth, times 2**16."""
     return sum(harmonic(len(authors)) for authors in _by_family(group).values())
 
 
-def _agreement(ballot: Ballot, _: int) -> Scores:
+def _agreement(running: Sequence[Standing], _: int) -> Scores:
     keys: dict[str, Key] = {}
-    words: dict[str, str] = {}
-    for group in _groups(ballot).values():
+    brought: dict[str, int] = {}
+    for group in _groups(running):
         worth = effective_authors(group)
-        for standing in group:
-            keys[standing.id] = worth
-            words[standing.id] = f"{len(group)} candidates brought this very result"
-    return Scores(keys, words)
+        for one in group:
+            keys[one.id], brought[one.id] = worth, len(group)
+    return Scores(keys, lambda one: f"{brought[one.id]} candidates brought this very result")
 
 
-def evidence(group: list[Standing]) -> int:
+def evidence(group: Sequence[Standing]) -> int:
     """Give the evidence for a result in units of 2**-16 bits: its authors' records and its votes.
 
     A family's authors count as their mean times 1 + 1/2 + ...; so do a family's votes.
@@ -123,42 +120,65 @@ def evidence(group: list[Standing]) -> int:
         n = len(authors)
         mean = sum(one.authorship + SCATTER for one in authors.values()) // n
         total += mean * harmonic(n) >> SCALE_BITS
-    votes: dict[int, list[int]] = {}
+    return total + sum(
+        family_votes(row.ups + row.downs, row.pro, row.con, row.approve, row.reject)
+        for row in _votes_of(group)
+    )
+
+
+def _votes_of(group: Sequence[Standing]) -> Iterable[FamilyVotes]:
+    """Give the votes on equal results as if they had been cast on one candidate."""
+    if len(group) == 1:
+        return group[0].votes
+    families: dict[str, FamilyVotes] = {}
     for standing in group:
         for row in standing.votes:
-            sums = votes.setdefault(row.family, [0, 0, row.approve, row.reject])
-            sums[0] += row.n
-            sums[1] += row.total
-    return total + sum(family_votes(*sums) for sums in votes.values())
+            known = families.get(row.family)
+            families[row.family] = row if known is None else _together(known, row)
+    return families.values()
 
 
-def _calibrated(ballot: Ballot, _: int) -> Scores:
+def _together(one: FamilyVotes, two: FamilyVotes) -> FamilyVotes:
+    return FamilyVotes(
+        one.family,
+        one.n + two.n,
+        one.ups + two.ups,
+        one.downs + two.downs,
+        one.pro + two.pro,
+        one.con + two.con,
+        one.approve,
+        one.reject,
+    )
+
+
+def _calibrated(running: Sequence[Standing], _: int) -> Scores:
     keys: dict[str, Key] = {}
-    words: dict[str, str] = {}
-    for group in _groups(ballot).values():
+    weights: dict[str, int] = {}
+    for group in _groups(running):
         weight = evidence(group)
         for standing in group:
-            keys[standing.id] = weight
-            words[standing.id] = f"{_bits(weight)} of evidence from records and votes"
-    return Scores(keys, words)
+            keys[standing.id] = weights[standing.id] = weight
+    return Scores(keys, lambda one: f"{_bits(weights[one.id])} of evidence from records and votes")
 
 
-def _threshold(ballot: Ballot, k: int) -> Scores:
+def _threshold(running: Sequence[Standing], k: int) -> Scores:
     return _simple(
-        lambda standing: int(approvals(standing) >= k),
-        lambda standing: f"{approvals(standing)} of {k} approvals",
-    )(ballot, k)
+        lambda one: int(approvals(one) >= k),
+        lambda one: f"{approvals(one)} of {k} approvals",
+    )(running, k)
 
 
-def _ahead(ballot: Ballot, k: int) -> Scores:
-    counts = {standing.id: approvals(standing) for standing in ballot.current}
-    keys: dict[str, Key] = {}
-    words: dict[str, str] = {}
-    for one, count in counts.items():
-        lead = count - max((n for other, n in counts.items() if other != one), default=0)
-        keys[one] = int(lead >= k)
-        words[one] = f"ahead by {lead} approvals of {k}"
-    return Scores(keys, words)
+def _ahead(running: Sequence[Standing], k: int) -> Scores:
+    counts = sorted((approvals(one) for one in running), reverse=True)
+
+    def lead(one: Standing) -> int:
+        own = approvals(one)
+        best_rival = counts[1] if len(counts) > 1 and own == counts[0] else counts[0]
+        return own - (best_rival if len(counts) > 1 else 0)
+
+    return _simple(
+        lambda one: int(lead(one) >= k), lambda one: f"ahead by {lead(one)} approvals of {k}"
+    )(running, k)
 
 
 def _net(standing: Standing) -> int:
@@ -236,8 +256,8 @@ DEFAULT = "checks > calibrated > agreement > size > earliest"
 
 
 def effective_voters(standing: Standing) -> int:
-    """Give how many independent voters a candidate's votes are worth, times 2**16."""
-    return sum(harmonic(votes.n) for votes in standing.votes)
+    """Give how many independent voters approvals and rejections are worth, times 2**16."""
+    return sum(harmonic(votes.ups + votes.downs) for votes in standing.votes)
 
 
 def in_units(value: int) -> str:

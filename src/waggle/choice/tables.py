@@ -24,35 +24,34 @@ def truth(candidate: str, but: str = "0") -> str:
     return _TRUTH.format(candidate=candidate, but=but)
 
 
-_JUDGED = f"""WITH judged AS (SELECT voter, family, score, truth AS was,
-    iif(voter IN (SELECT checker FROM run WHERE candidate = ?1), {truth("?1", "vote.voter")}, ?2)
-      AS now
-  FROM vote WHERE candidate = ?1 AND counted)"""
-"""The counted votes on a candidate (?1) whose verdict is ?2, with their old and their new truth.
+_NOW = f"""iif(voter IN (SELECT checker FROM run WHERE candidate = ?1),
+    {truth("?1", "vote.voter")}, ?2)"""
+"""What a vote on a candidate (?1) with this verdict (?2) is judged by.
 
 A voter that ran checks on the candidate is judged without them.
 """
+_JUDGED = f"""(SELECT voter, family, score, truth AS was, {_NOW} AS now FROM vote
+    WHERE candidate = ?1 AND counted LIMIT -1)"""  # noqa: S608 - put together from the constants above
 _RECORD_UPSERT = """ON CONFLICT(who) DO UPDATE SET tp = tp + excluded.tp, fp = fp + excluded.fp,
     tn = tn + excluded.tn, fn = fn + excluded.fn"""
 
 
 def _move_records(who: str, only: str = "") -> str:
     """Give the statement that moves records from what votes were judged by to what is now."""
-    return f"""{_JUDGED} INSERT INTO voter_record SELECT {who},
+    return f"""INSERT INTO voter_record SELECT {who},
     sum((score > 50) * ((now = 1) - (was = 1))), sum((score > 50) * ((now = -1) - (was = -1))),
     sum((score < 50) * ((now = -1) - (was = -1))), sum((score < 50) * ((now = 1) - (was = 1)))
-  FROM judged WHERE now <> was {only} GROUP BY {who} {_RECORD_UPSERT}"""  # noqa: S608 - constants
+  FROM {_JUDGED} WHERE now <> was {only} GROUP BY {who} {_RECORD_UPSERT}"""  # noqa: S608 - the same
 
 
-STALE = f"{_JUDGED} SELECT EXISTS(SELECT 1 FROM judged WHERE now <> was)"
-"""Tell whether a vote on a candidate (?1) is judged by what is no longer its truth (?2)."""
 SETTLE = (
     _move_records("voter"),
     _move_records("family", "AND family <> voter"),
-    f"{_JUDGED} UPDATE vote SET truth = judged.now FROM judged"
-    " WHERE vote.candidate = ?1 AND vote.voter = judged.voter",
+    f"UPDATE vote SET truth = {_NOW} WHERE candidate = ?1",  # noqa: S608 - the same
 )
 """Bring votes on a candidate (?1), and the records that rest on them, to its verdict (?2)."""
+STALE = f"SELECT EXISTS(SELECT 1 FROM vote WHERE candidate = ?1 AND truth <> {_NOW})"  # noqa: S608
+"""Tell whether a vote on a candidate (?1) is not judged by its truth now (verdict ?2)."""
 
 
 def _tally(row: str, sign: str) -> str:

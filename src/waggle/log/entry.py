@@ -80,6 +80,8 @@ class Entry(Struct, frozen=True, kw_only=True):
         return f"{self.replica}/{self.by.name}"
 
 
+canonical: Callable[[object], bytes] = msgspec.json.Encoder(order="sorted").encode
+"""Encode a value as canonical JSON: the same bytes as `waggle.log.line.canonical`, faster."""
 RESERVED = frozenset({"at", "by", "kind", "key", "was"})
 _envelopes = msgspec.json.Decoder(Envelope)
 

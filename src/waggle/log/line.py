@@ -15,11 +15,16 @@ from waggle.base.limits import ENTRY_BYTES_MAX, KEY_CHARS_MAX, NAME_CHARS_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-_encode = json.JSONEncoder(
+_encoder = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-).encode
+)
+
+
+def canonical(value: object) -> bytes:
+    """Encode a value as canonical JSON. `waggle.log.entry.canonical` gives the same, faster."""
+    return _encoder.encode(value).encode()
 
 
 def check_name(what: str, text: str) -> str:
@@ -51,6 +56,7 @@ def body(
     *,
     key: str | None = None,
     was: str | None = None,
+    encode: Callable[[object], bytes] = canonical,
 ) -> bytes:
     """Encode all of a line but its clock; raise `limit` when the line would be too long."""
     whole: dict[str, object] = {**fields, "by": by, "kind": kind}
@@ -59,12 +65,16 @@ def body(
     if was is not None:
         whole["was"] = was
     try:
-        encoded = _encode(whole).encode()
+        encoded = encode(whole)
     except UnicodeEncodeError as error:
         raise WaggleError(
             "invalid",
             f"text of {kind} is not valid Unicode: {error.reason}",
             "Send UTF-8 without lone surrogates.",
+        ) from error
+    except (OverflowError, ValueError) as error:
+        raise WaggleError(
+            "invalid", f"a number of {kind} cannot be written: {error}", "Use 64-bit integers."
         ) from error
     if len(encoded) + 32 > ENTRY_BYTES_MAX:
         raise WaggleError(

@@ -66,28 +66,34 @@ class Folding:
     def catch_up(self) -> None:
         """Fold what is here and admissible but not folded yet."""
         admitted = self.view.admitted()
-        if all(
+        if self.view.current() and all(
             len(ends) == 1 and replica in admitted and admitted[replica].seq == ends[0][1]
             for replica, ends in self.ends().items()
         ):
             return
         with self.view.transaction():
-            try:
-                self._fold({})
-            except PastChangedError:
-                self._fold_all()
+            self._fold_new()
 
     def rebuild(self) -> int:
         """Fold everything again from logs and journal; give how many entries were admitted."""
         with self.view.transaction():
-            self._fold_all()
+            self.view.clear()
+            self._fold_new()
         return sum(head.seq for head in self.view.admitted().values())
 
-    def _fold_all(self) -> None:
-        moved = self._aliases()
-        self.view.clear()
-        self.view.db.executemany("INSERT INTO moved VALUES(?,?)", moved.items())
-        self._fold(moved)
+    def _fold_new(self) -> None:
+        """Fold what is not folded yet, or all of it again where the past changed."""
+        moved: dict[str, str] = {}
+        while True:
+            try:
+                self._fold(moved)
+            except PastChangedError:
+                # Once, as a rule; again if more came to light while everything was read.
+                moved = self._aliases()
+                self.view.clear()
+                self.view.db.executemany("INSERT INTO moved VALUES(?,?)", moved.items())
+            else:
+                return
 
     def _aliases(self) -> dict[str, str]:
         """Give new id to first id for all that was appended again under a new replica."""
@@ -102,26 +108,31 @@ class Folding:
     def _fold(self, moved: Mapping[str, str]) -> None:
         known = dict(moved) or dict(self.view.db.execute("SELECT id, was FROM moved").fetchall())
         firsts = set(known.values())
-        present = self._present(firsts) if moved else set()
+        stand_ins = self._stand_ins(moved)
         admitted = self.view.admitted()
         for replica, ends in self.ends().items():
             head = admitted.get(replica, chain.start(self.name, replica))
             if len(ends) > 1 and head.seq > len(self._shared(replica, ends)):
                 raise PastChangedError(replica)
             for links in self._links(replica, head):
-                self.view.fold(self._entries(replica, links, known, firsts, present, moved))
+                self.view.fold(self._entries(replica, links, known, firsts, stand_ins))
                 last = links[-1]
                 self.view.admit(replica, Head(last.seq, last.id, last.envelope.at))
 
-    def _present(self, firsts: set[str]) -> set[str]:
-        """Give which of these first ids are here themselves: their copies count for nothing."""
-        return {
-            link.id
-            for replica in self.ends()
-            for links in self._links(replica, chain.start(self.name, replica))
-            for link in links
-            if link.id in firsts
-        }
+    def _stand_ins(self, moved: Mapping[str, str]) -> dict[str, str]:
+        """Give, for each first id, the id of the one entry that counts as it.
+
+        It is the first itself where it is here. Otherwise one of its copies: a store may have
+        been copied more than once, and each copy has appended it again.
+        """
+        stand_ins: dict[str, str] = {}
+        for copy, first in moved.items():
+            stand_ins[first] = min(copy, stand_ins.get(first, copy))
+        if stand_ins:
+            for replica in self.ends():
+                for links in self._links(replica, chain.start(self.name, replica)):
+                    stand_ins.update((link.id, link.id) for link in links if link.id in stand_ins)
+        return stand_ins
 
     def _entries(
         self,
@@ -129,17 +140,19 @@ class Folding:
         links: Sequence[Link],
         known: Mapping[str, str],
         firsts: set[str],
-        present: set[str],
-        whole: Mapping[str, str],
+        stand_ins: Mapping[str, str],
     ) -> list[Entry]:
         entries: list[Entry] = []
         skipped: list[tuple[str, int, str, str]] = []
         for link in links:
             outer = link.envelope
-            if not whole and (link.id in firsts or (outer.was and link.id not in known)):
+            if outer.was is not None:
+                if outer.was not in stand_ins:
+                    raise PastChangedError(link.id)
+                if stand_ins[outer.was] != link.id:
+                    continue
+            elif link.id in firsts and link.id not in stand_ins:
                 raise PastChangedError(link.id)
-            if outer.was in present:
-                continue
             decode = self.decoders.get(outer.kind)
             if decode is None:
                 skipped.append((replica, link.seq, outer.kind, ""))

@@ -1,7 +1,8 @@
 """The `git` program: refs, worktrees, diffs. Always an argument list, never a shell.
 
 Hooks of the user's never run for waggle's own commands, and what git writes for us is synced
-(git >= 2.36 knows `core.fsync`; older ones ignore it).
+(git >= 2.36 knows `core.fsync`; older ones ignore it). A ref that `git gc` has locked is tried
+again for two seconds.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from waggle.base.errors import WaggleError
+from waggle.store.locate import find
 
 _SETTINGS = (
     "-c",
     f"core.hooksPath={os.devnull}",
     "-c",
     "core.fsync=all",
+    "-c",
+    "core.filesRefLockTimeout=2000",
+    "-c",
+    "core.packedRefsTimeout=2000",
     "-c",
     "gc.auto=0",
     "-c",
@@ -52,6 +58,35 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         if not name.startswith("GIT_") or name in kept or name.startswith("GIT_CONFIG")
     }
     return {**clean, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+
+
+def running(common_dir: str, since: float) -> list[int]:
+    """Give the ids of git processes at work in a repository since before `since` (epoch seconds).
+
+    One whose folder this user may not see counts: better to wait than to break its lock.
+    """
+    import psutil
+
+    found = []
+    for process in psutil.process_iter(("name", "create_time", "cwd", "cmdline", "status")):
+        info = process.info
+        if not (info["name"] or "").startswith("git") or info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        if info["create_time"] > since + 1:
+            continue
+        named = any(common_dir in word for word in info["cmdline"] or ())
+        if named or _works_in(info["cwd"], common_dir):
+            found.append(process.pid)
+    return found
+
+
+def _works_in(folder: str | None, common_dir: str) -> bool:
+    if folder is None:
+        return True
+    try:
+        return os.path.realpath(find(folder, {}).common_dir) == os.path.realpath(common_dir)
+    except WaggleError:
+        return False
 
 
 class Git:

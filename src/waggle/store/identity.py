@@ -83,15 +83,25 @@ def make(seed: bytes, journal_path: str) -> Identity:
 
 
 def write_private(path: str, text: str) -> None:
-    """Write a small file that only its owner may read, atomically and durably."""
+    """Write a small file that only its owner may read, atomically and durably.
+
+    Raises `environment` where the disk is full or the folder cannot be written.
+    """
     temporary = f"{path}.new"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(os.path.dirname(path))
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(os.path.dirname(path))
+    except OSError as error:
+        raise WaggleError(
+            "environment",
+            f"cannot write {path}: {error.strerror}",
+            "Free some disk space or make the folder writable, then repeat the command.",
+        ) from error
 
 
 def sync_folder(path: str) -> None:

@@ -78,8 +78,11 @@ class ClockAheadError(Exception):
     """The log's own last entry lies further ahead of the wall clock than clocks may drift."""
 
 
-def explain(error: sqlite3.Error, path: str) -> WaggleError:
-    """Turn an SQLite error into one that says what happened and what is safe to do."""
+def explain(error: sqlite3.Error, path: str, *, committing: bool = False) -> WaggleError:
+    """Turn an SQLite error into one that says what happened and what is safe to do.
+
+    Only a commit that failed (`committing`) leaves it in doubt whether anything was appended.
+    """
     name = getattr(error, "sqlite_errorname", "") or ""
     text = f"{os.path.basename(path)}: {error}"
     if name == "SQLITE_FULL":
@@ -87,6 +90,12 @@ def explain(error: sqlite3.Error, path: str) -> WaggleError:
             "environment",
             f"{text}; nothing was appended",
             "Free some disk space and repeat the command; the journal is whole.",
+        )
+    if name.startswith("SQLITE_IOERR") and not committing:
+        return WaggleError(
+            "environment",
+            f"{text} ({name}); nothing was appended",
+            "Look whether the disk is full or failing, then repeat the command.",
         )
     if name.startswith("SQLITE_IOERR"):
         return WaggleError(
@@ -113,7 +122,12 @@ def explain(error: sqlite3.Error, path: str) -> WaggleError:
 
 def connect(path: str) -> sqlite3.Connection:
     """Open an SQLite file as the journal and the view need it."""
-    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256)
+    try:
+        db = sqlite3.connect(
+            path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256
+        )
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
     try:
         if db.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
             raise WaggleError(
@@ -175,17 +189,19 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a durable transaction; any error rolls it back."""
+        committing = False
         try:
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
+                committing = True
                 self.db.execute("COMMIT")
             except BaseException:
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise explain(error, self.path) from error
+            raise explain(error, self.path, committing=committing) from error
 
     def head(self, space: str) -> tuple[int, str, int]:
         """Give (seq, id, at) of the log's last entry; (0, h(0), 0) for an empty log."""

@@ -15,7 +15,10 @@ from waggle.store.journal import BUSY_MS, explain
 def locked(store_dir: str, name: str, wait_ms: int = BUSY_MS) -> Iterator[None]:
     """Hold the lock `name` of a store; raise `busy` after `wait_ms` milliseconds."""
     path = os.path.join(store_dir, f"{name}.lock")
-    db = sqlite3.connect(path, isolation_level=None, timeout=wait_ms / 1000)
+    try:
+        db = sqlite3.connect(path, isolation_level=None, timeout=wait_ms / 1000)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
     try:
         try:
             db.execute("BEGIN EXCLUSIVE")

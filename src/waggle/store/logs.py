@@ -6,12 +6,14 @@ What does not verify is refused with a reason, kept, and never moves a tip.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from waggle.base.ids import is_replica, replica_of
 from waggle.log.chain import Head, Link, Refusal, fork, start
+from waggle.log.entry import envelope
 from waggle.log.frame import ENTRIES_FILE, Statement, check, parse_message, split_lines
 from waggle.log.sshsig import public_text, verify
 from waggle.store.identity import write_private
@@ -79,6 +81,18 @@ class Logs:
         head, _, text = self.objects.raw(oid).partition(b"\n\n")
         return public_text(verify(*_unsign(head, text)))
 
+    def parents(self, oid: str) -> list[str]:
+        """Give the parents of a commit, all of them; raise MissingObjectError."""
+        return _parents(self.objects.raw(oid).partition(b"\n\n")[0])
+
+    def clock(self, oid: str) -> int:
+        """Give the clock of the last entry of a frame that was verified before, else 0."""
+        try:
+            return envelope(split_lines(self.objects.file(oid, ENTRIES_FILE))[-1]).at
+        except (MissingObjectError, ValueError):
+            # Its objects are gone; reading the chain says so, and where.
+            return 0
+
     def back(self, oid: str) -> Iterator[tuple[str, Statement]]:
         """Give (commit, statement) from the newest frame back to the first, not verified yet.
 
@@ -105,6 +119,13 @@ class Logs:
 
         The last item is a Refusal where the chain does not end well.
         """
+        for part in self.walk(oid, space, replica, after):
+            yield part if isinstance(part, Refusal) else part[1]
+
+    def walk(
+        self, oid: str, space: str, replica: str, after: Head
+    ) -> Iterator[tuple[str, list[Link]] | Refusal]:
+        """Give each frame's commit with its links, as `read` does."""
         route: list[str] = []
         head = after
         try:
@@ -116,9 +137,10 @@ class Logs:
                     break
             for here in reversed(route):
                 result = check(head, *_from(self.frame(here, space, replica), head))
-                yield result
                 if isinstance(result, Refusal):
+                    yield result
                     return
+                yield here, result
                 head = Head(result[-1].seq, result[-1].id, result[-1].envelope.at)
         except MissingObjectError as error:
             yield Refusal(head.seq + 1, f"object {error} is missing")
@@ -182,45 +204,101 @@ def discover(journal: Journal, logs: Logs, space: str) -> list[Finding]:
         if not is_replica(replica):
             findings.append(Finding(replica=replica, seq=0, what=f"{name} names no replica"))
             continue
-        rows: list[tuple[str, int, str]] = journal.db.execute(
+        tips: list[_Tip] = journal.db.execute(
             "SELECT oid, seq, id FROM tip WHERE space=? AND replica=?", (space, replica)
         ).fetchall()
-        if oid not in {row[0] for row in rows}:
-            findings += _advance(journal, logs, (space, replica), rows, oid)
+        if oid not in {tip[0] for tip in tips}:
+            findings += _advance(journal, logs, (space, replica), tips, oid)
     return findings
 
 
-def _advance(
-    journal: Journal,
+_Tip = tuple[str, int, str]
+"""The end of a chain that was verified: newest frame, last seq, its id."""
+
+
+class _Survey(Struct, frozen=True, kw_only=True):
+    """How a chain relates to the tips that are known."""
+
+    end: _Tip | None
+    """The end of what verifies; None where nothing beyond the tip does."""
+    passed: list[str]
+    """The tips that this chain goes on from."""
+    refusal: Refusal | None
+
+
+def _follow(logs: Logs, log: tuple[str, str], tips: list[_Tip], oid: str) -> _Survey:
+    """Survey a chain from its only tip on: what is verified already is not read again."""
+    if len(tips) != 1:
+        return _Survey(end=None, passed=[], refusal=None)
+    tip, seq, entry = tips[0]
+    return _walk(logs, log, tips, oid, Head(seq, entry, logs.clock(tip)), [tip])
+
+
+def _walk(
     logs: Logs,
     log: tuple[str, str],
-    rows: list[tuple[str, int, str]],
+    tips: list[_Tip],
     oid: str,
+    after: Head,
+    passed: list[str],
+) -> _Survey:
+    end = None
+    waiting = {(seq, entry): tip for tip, seq, entry in tips if seq > after.seq}
+    passed = list(passed)
+    for part in logs.walk(oid, *log, after):
+        if isinstance(part, Refusal):
+            return _Survey(end=end, passed=passed, refusal=part)
+        frame, links = part
+        end = (frame, links[-1].seq, links[-1].id)
+        if waiting:
+            passed += [
+                waiting[link.seq, link.id] for link in links if (link.seq, link.id) in waiting
+            ]
+    return _Survey(end=end, passed=passed, refusal=None)
+
+
+def _advance(
+    journal: Journal, logs: Logs, log: tuple[str, str], tips: list[_Tip], oid: str
 ) -> list[Finding]:
     space, replica = log
-    reading = logs.read_all(oid, space, replica)
-    if reading.refusal is not None:
-        refusal = reading.refusal
-        return [Finding(replica=replica, seq=refusal.seq, what=refusal.reason)]
-    end = reading.links[-1]
-    ids = {link.seq: link.id for link in reading.links}
-    if any(seq >= end.seq and _holds(logs, log, known, end) for known, seq, _ in rows):
-        return [Finding(replica=replica, seq=end.seq, what="its ref went back; ours is kept")]
-    passed = [known for known, seq, known_id in rows if ids.get(seq) == known_id]
-    left = [known for known, _, _ in rows if known not in passed]
-    for known in [*left, *([oid] if left else [])]:
+    survey = _follow(logs, log, tips, oid)
+    if survey.end is None:
+        survey = _walk(logs, log, tips, oid, start(*log), [])
+    findings = []
+    if survey.refusal is not None:
+        findings.append(
+            Finding(replica=replica, seq=survey.refusal.seq, what=survey.refusal.reason)
+        )
+    # What verifies before a bad frame counts, so that those who had it before it went bad and
+    # those who come later admit the same.
+    if survey.end is None or survey.end[0] in {tip for tip, _, _ in tips}:
+        return findings
+    end, seq, entry = survey.end
+    if any(known >= seq and _holds(logs, log, tip, seq, entry) for tip, known, _ in tips):
+        if survey.refusal is None:
+            what = "its ref went back; ours is kept"
+            findings.append(Finding(replica=replica, seq=seq, what=what))
+        return findings
+    left = [tip for tip, _, _ in tips if tip not in survey.passed]
+    for known in [*left, *([end] if left else [])]:
         logs.objects.set_ref(f"{FORKS}/{space}/{replica}/{known}", known)
     with journal.transaction() as db:
-        for known in passed:
-            db.execute("DELETE FROM tip WHERE space=? AND replica=? AND oid=?", (*log, known))
-        db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*log, oid, end.seq, end.id))
-    what = "it wrote two histories: both are kept, and it is admitted up to the fork"
-    return [Finding(replica=replica, seq=end.seq, what=what)] if left else []
+        for tip in survey.passed:
+            db.execute("DELETE FROM tip WHERE space=? AND replica=? AND oid=?", (*log, tip))
+        db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*log, end, seq, entry))
+    if left:
+        what = "it wrote two histories: both are kept, and it is admitted up to the fork"
+        findings.append(Finding(replica=replica, seq=seq, what=what))
+    return findings
 
 
-def _holds(logs: Logs, log: tuple[str, str], tip: str, link: Link) -> bool:
-    chain = logs.read_all(tip, *log).links
-    return link.seq <= len(chain) and chain[link.seq - 1].id == link.id
+def _holds(logs: Logs, log: tuple[str, str], tip: str, seq: int, entry: str) -> bool:
+    for links in logs.read(tip, *log, start(*log)):
+        if isinstance(links, Refusal):
+            return False
+        if links[-1].seq >= seq:
+            return links[seq - links[0].seq].id == entry
+    return False
 
 
 def shared_prefix(logs: Logs, space: str, replica: str, tips: list[str]) -> list[Link]:
@@ -231,10 +309,28 @@ def shared_prefix(logs: Logs, space: str, replica: str, tips: list[str]) -> list
 
 
 def write_signers(store_dir: str, keys: dict[str, str]) -> str:
-    """Write the allowed-signers file of ssh-keygen(1) for `git verify-commit`; give its path."""
+    """Add keys to the allowed-signers file of ssh-keygen(1), for `git verify-commit`.
+
+    `keys` maps replicas to one-line public keys. Gives the file's path.
+    """
     path = f"{store_dir}/{SIGNERS_FILE}"
-    rows = [
-        f'{replica}@waggle.invalid namespaces="git" {key}' for replica, key in sorted(keys.items())
-    ]
-    write_private(path, "".join(f"{row}\n" for row in rows))
+    rows = {f'{replica}@waggle.invalid namespaces="git" {key}' for replica, key in keys.items()}
+    try:
+        with open(path, encoding="utf-8") as file:
+            rows |= set(file.read().splitlines())
+    except FileNotFoundError:
+        pass  # the first ones make the file
+    write_private(path, "".join(f"{row}\n" for row in sorted(rows)))
     return path
+
+
+def refresh_signers(journal: Journal, logs: Logs) -> str:
+    """Add the keys of all logs that were verified to the allowed-signers file; give its path."""
+    rows: list[tuple[str, str]] = journal.db.execute("SELECT replica, oid FROM tip").fetchall()
+    keys = {}
+    for replica, oid in rows:
+        try:
+            keys[replica] = logs.signer(oid)
+        except (MissingObjectError, ValueError):
+            continue  # `waggle verify` says what is wrong with that frame
+    return write_signers(os.path.dirname(journal.path), keys)

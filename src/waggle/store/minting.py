@@ -27,10 +27,10 @@ def current(store_dir: str, journal: Journal) -> Identity | None:
     owner = identity.load(store_dir)
     if owner is None or owner.replica != journal.replica or not owner.fits(journal.path):
         return None
-    return None if _overtaken(journal) else owner
+    return None if overtaken(journal) else owner
 
 
-def _overtaken(journal: Journal) -> bool:
+def overtaken(journal: Journal) -> bool:
     """Tell whether a frame of ours holds entries that this journal never held.
 
     Then the store went back (a restored disk, a cloned machine) and git brought what its other
@@ -94,8 +94,11 @@ def _keep_clock(db: sqlite3.Connection, latest: int, wall_ms: int) -> None:
 
 
 def _framed(journal: Journal, space: str) -> int:
-    """Give the last seq of this journal that stands in a frame: by the plans that were carried
-    out, or by a tip whose last entry is ours and not our other self's (see `_overtaken`)."""
+    """Give the last seq of this journal that stands in a frame.
+
+    It does by a plan that was carried out, or by a tip whose last entry is this journal's and not
+    its other self's (see `overtaken`).
+    """
     row = journal.db.execute(
         "SELECT max((SELECT coalesce(max(last), 0) FROM frame WHERE space=?1 AND oid IS NOT NULL),"
         " (SELECT coalesce(max(entry.seq), 0) FROM entry JOIN tip ON tip.space=entry.space"

@@ -3,21 +3,33 @@
 Objects go through libgit2 (in process, with fsync); refs go through `git update-ref`, because
 libgit2's creation of a ref is not atomic. git's own default syncs neither, so both are asked for,
 and the folders that name new files are synced too.
+
+An object that is there already may be torn (a power cut) or not durable yet (git wrote it, or we
+did and were killed), so it is read and compared before it counts, and synced with the rest.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
+from hashlib import sha1
 
 import pygit2
 from pygit2.enums import ObjectType
 
 from waggle.base.errors import WaggleError
-from waggle.store.git import ZERO, Git
+from waggle.store.git import ZERO, Git, GitFailedError, running
 from waggle.store.identity import sync_folder
 
-_BLOB, _TREE, _LINK = 0o100644, 0o040000, 0o160000
+KEPT_REFS = "refs/waggle-kept"
+"""What holds a carried commit from its append until a frame holds it."""
+REF_LOCK_STALE_S = 10
+"""Age in seconds from which a ref's lock may be taken for what a killed git left behind."""
+_BLOB, _TREE = b"100644", b"40000"
+_NAMES = {ObjectType.BLOB: b"blob", ObjectType.TREE: b"tree", ObjectType.COMMIT: b"commit"}
+_REF = re.compile(rb"([0-9a-f]{40})\n|ref: .*\n")
 
 
 class MissingObjectError(Exception):
@@ -30,7 +42,11 @@ class Objects:
     def __init__(self, common_dir: str) -> None:
         self.common_dir = common_dir
         self.git = Git(common_dir)
+        self._reused: list[str] = []
+        self._wrote = False
         pygit2.settings.enable_fsync_gitdir(True)  # noqa: FBT003 - pygit2's own signature
+        # What was read back must have come from the disk, not from this process's memory.
+        pygit2.settings.enable_caching(False)  # noqa: FBT003 - pygit2's own signature
         try:
             self.repository = pygit2.Repository(common_dir)
         except pygit2.GitError as error:
@@ -41,7 +57,19 @@ class Objects:
             ) from error
 
     def _write(self, kind: ObjectType, data: bytes) -> str:
+        oid = sha1(
+            b"%b %d\0%b" % (_NAMES[kind], len(data), data), usedforsecurity=False
+        ).hexdigest()
         try:
+            if self._holds(oid, data):
+                self._reused.append(oid)
+                return oid
+            loose = self._loose(oid)
+            if os.path.exists(loose):
+                # libgit2 would take a torn file for the object and not write it.
+                os.chmod(loose, 0o600)
+                os.remove(loose)
+            self._wrote = True
             return str(self.repository.write(kind, data))
         except (pygit2.GitError, OSError) as error:
             raise WaggleError(
@@ -49,6 +77,15 @@ class Objects:
                 f"git objects cannot be written: {error}",
                 "Free disk space or make .git/objects writable; the journal keeps every entry.",
             ) from error
+
+    def _holds(self, oid: str, data: bytes) -> bool:
+        try:
+            return self.raw(oid) == data
+        except MissingObjectError:
+            return False
+
+    def _loose(self, oid: str) -> str:
+        return os.path.join(self.common_dir, "objects", oid[:2], oid[2:])
 
     def blob(self, data: bytes) -> str:
         """Write a blob and give its id."""
@@ -60,23 +97,40 @@ class Objects:
 
     def tree(self, files: Mapping[str, bytes]) -> str:
         """Write the tree of a set of files (slash-separated paths) and give its id."""
-        here: list[tuple[str, str, int]] = []
+        here: list[tuple[bytes, bytes, str]] = []
         below: dict[str, dict[str, bytes]] = {}
         for path, data in files.items():
             name, slash, rest = path.partition("/")
             if slash:
                 below.setdefault(name, {})[rest] = data
             else:
-                here.append((name, self.blob(data), _BLOB))
-        here += [(name, self.tree(inner), _TREE) for name, inner in below.items()]
-        builder = self.repository.TreeBuilder()
-        for name, oid, mode in here:
-            builder.insert(name, pygit2.Oid(hex=oid), mode)
-        return str(builder.write())
+                here.append((os.fsencode(name), _BLOB, self.blob(data)))
+        here += [(os.fsencode(name), _TREE, self.tree(inner)) for name, inner in below.items()]
+        # git sorts a folder as if its name ended in a slash.
+        here.sort(key=lambda item: item[0] + b"/" * (item[1] == _TREE))
+        rows = [b"%b %b\0%b" % (mode, name, bytes.fromhex(oid)) for name, mode, oid in here]
+        return self._write(ObjectType.TREE, b"".join(rows))
 
-    def sync(self) -> None:
-        """Make the fan-out folders' names durable; libgit2 has synced what lies in them."""
-        sync_folder(os.path.join(self.common_dir, "objects"))
+    def sync(self, *, reused: bool = True) -> None:
+        """Make durable what was written; libgit2 has synced all but the names of new folders.
+
+        `reused`: also what was there before; needless where it is known to have been synced once.
+        """
+        known, self._reused = self._reused if reused else [], []
+        for oid in dict.fromkeys(known):
+            self._sync_loose(oid)
+        if known or self._wrote:
+            sync_folder(os.path.join(self.common_dir, "objects"))
+        self._wrote = False
+
+    def _sync_loose(self, oid: str) -> None:
+        path = self._loose(oid)
+        try:
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+        except FileNotFoundError:
+            return  # it lies in a pack, which git has synced
+        sync_folder(os.path.dirname(path))
 
     def raw(self, oid: str) -> bytes:
         """Give an object's bytes; raise MissingObjectError."""
@@ -84,6 +138,14 @@ class Objects:
             return self.repository.odb.read(pygit2.Oid(hex=oid))[1]
         except (KeyError, pygit2.GitError, ValueError) as error:
             raise MissingObjectError(oid) from error
+
+    def readable(self, oid: str) -> bool:
+        """Tell whether the object can be read, which a torn one cannot."""
+        try:
+            self.raw(oid)
+        except MissingObjectError:
+            return False
+        return True
 
     def has(self, oid: str) -> bool:
         """Tell whether the object is there, looking at the disk again if need be."""
@@ -104,28 +166,105 @@ class Objects:
         return {name: oid for oid, name in pairs}
 
     def ref(self, name: str) -> str | None:
-        """Give what a ref points at, or None."""
+        """Give what a ref points at, or None; None too where its file is broken."""
+        found = _REF.fullmatch(_head(self._ref_path(name)))
+        if found and found[1]:
+            return found[1].decode()
         status, out = self.git.call("rev-parse", "--verify", "--quiet", name, ok=(0, 1, 128))
         return None if status else out.decode().strip()
 
     def move_ref(self, name: str, new: str, old: str | None) -> None:
-        """Compare and swap a ref, durably; `old` None means that it must not exist."""
-        self.git.run("update-ref", "--no-deref", name, new, old or ZERO)
-        self._sync_ref(name)
+        """Compare and swap a ref, durably; `old` None means that it must not exist.
+
+        Raises `busy` where another process holds the ref's lock, or died with it a moment ago.
+        """
+        try:
+            self.git.run("update-ref", "--no-deref", name, new, old or ZERO)
+        except GitFailedError as error:
+            lock = self._ref_path(name) + ".lock"
+            if not os.path.exists(lock):
+                raise
+            raise WaggleError(
+                "busy",
+                f"{lock} is there: git is at work on this ref, or was killed while it was",
+                "Nothing is lost; repeat in a while. Once it is older than "
+                f"{REF_LOCK_STALE_S} s and no git runs in this repository, it is cleared.",
+            ) from error
+        self.sync_ref(name)
+
+    def mend_ref(self, name: str) -> None:
+        """Clear what a crash left of a ref of our own: a stale lock, a file without an id.
+
+        A lock is stale when it is older than REF_LOCK_STALE_S and no git process that may work
+        here is as old as it; otherwise it stays, and moving the ref raises `busy`.
+        """
+        path = self._ref_path(name)
+        lock = f"{path}.lock"
+        if os.path.exists(lock) and self._stale(lock):
+            os.remove(lock)
+        if not os.path.isfile(path) or _REF.fullmatch(_head(path)):
+            return
+        try:
+            handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return
+        try:
+            # Under git's own lock: nobody has mended it in between.
+            if not _REF.fullmatch(_head(path)):
+                os.remove(path)
+        finally:
+            os.close(handle)
+            os.remove(lock)
+
+    def _stale(self, lock: str) -> bool:
+        made = os.stat(lock).st_mtime
+        with tempfile.TemporaryFile(dir=self.common_dir) as probe:
+            now = os.fstat(probe.fileno()).st_mtime  # by the clock that stamped the lock
+        return now - made > REF_LOCK_STALE_S and not running(self.common_dir, made)
 
     def set_ref(self, name: str, new: str) -> None:
         """Point a replaceable local ref at `new`, durably."""
         self.git.run("update-ref", "--no-deref", name, new)
-        self._sync_ref(name)
+        self.sync_ref(name)
 
     def drop_refs(self, names: Sequence[str]) -> None:
         """Delete local refs of waggle's own."""
         script = "".join(f"delete {name}\n" for name in names)
         self.git.run("update-ref", "--no-deref", "--stdin", data=script.encode())
 
-    def _sync_ref(self, name: str) -> None:
-        # A ref is a loose file here, or stands in a table that git synced itself.
-        path = os.path.join(self.common_dir, *name.split("/"))
+    def keep(self, commits: Sequence[str]) -> None:
+        """Hold commits, and make all that is new in them durable, until a frame carries them.
+
+        Raises `not_found` where git does not have the whole of one.
+        """
+        names = ("rev-list", "--objects", "--no-object-names", "--unpacked", *commits)
+        try:
+            listed = self.git.text(*names, "--not", "--remotes", "--glob=refs/waggle*")
+        except GitFailedError as error:
+            raise WaggleError(
+                "not_found",
+                f"git does not have the whole of {', '.join(commits)}: {error.message}",
+                "Make the commit again, then publish it; nothing was appended.",
+            ) from error
+        for oid in listed.split():
+            self._sync_loose(oid)
+        sync_folder(os.path.join(self.common_dir, "objects"))
+        for oid in commits:
+            self.set_ref(f"{KEPT_REFS}/{oid}", oid)
+
+    def let_go(self, commits: Sequence[str]) -> None:
+        """Drop what `keep` holds of these commits: frames carry them now."""
+        held = self.refs(KEPT_REFS) if commits else {}
+        names = [name for name in (f"{KEPT_REFS}/{oid}" for oid in commits) if name in held]
+        if names:
+            self.drop_refs(names)
+
+    def _ref_path(self, name: str) -> str:
+        return os.path.join(self.common_dir, *name.split("/"))
+
+    def sync_ref(self, name: str) -> None:
+        """Make a ref durable; git has done so itself where it keeps refs in a table."""
+        path = self._ref_path(name)
         try:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
@@ -133,3 +272,12 @@ class Objects:
             return
         while (path := os.path.dirname(path)) != self.common_dir:
             sync_folder(path)
+
+
+def _head(path: str) -> bytes:
+    """Give the start of a small file; nothing where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return b""

@@ -8,7 +8,8 @@
 
 A crash before 4 leaves the plan, and the same plan gives the same bytes, so doing it again is
 harmless. The newest frame always stays in the journal: if `git gc --prune=now` removes objects
-between 2 and 3, or a disk loses them after 3, they are written again from there.
+between 2 and 3, or a disk loses them or the ref after 3, they are written again from there, by
+the next sealing, be there anything new or not.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from waggle.log.sshsig import sign
 from waggle.store.git import GitFailedError
 from waggle.store.identity import Identity
 from waggle.store.journal import Journal
-from waggle.store.objects import MissingObjectError, Objects
+from waggle.store.objects import Objects
 
 REFS = "refs/waggle"
 PHASES = ("plan", "planned", "objects", "ref", "sealed", "trim", "trimmed")
@@ -49,6 +50,8 @@ class Plan(Struct, frozen=True):
     last: int
     parent: str | None
     oid: str | None
+    missing: tuple[str, ...] = ()
+    """Commits that were to be carried but are gone; known only to the process that planned."""
 
 
 class Sealed(Struct, frozen=True):
@@ -57,6 +60,8 @@ class Sealed(Struct, frozen=True):
     oid: str
     first: int
     last: int
+    missing: tuple[str, ...] = ()
+    """Commits that its entries carry but git had lost before the frame was planned."""
 
 
 def ref_name(space: str, replica: str) -> str:
@@ -87,7 +92,22 @@ class Sealer:
             sealed.append(self._carry_out(plan))
             self.reached("sealed")
             self._trim(space, keep_from=plan.first)
+        if not sealed:
+            self._mend(space)
         return sealed
+
+    def _mend(self, space: str) -> None:
+        """Write the newest frame and its ref again where git lost them since."""
+        row = self.journal.db.execute(
+            "SELECT space, first, last, parent, oid FROM frame"
+            " WHERE space=? AND oid IS NOT NULL ORDER BY first DESC LIMIT 1",
+            (space,),
+        ).fetchone()
+        if row:
+            plan = Plan(*row)
+            oid = self._read_back(plan)
+            if self.objects.ref(ref_name(space, self.journal.replica)) != oid:
+                self._point(plan, oid)
 
     def _plan(self, space: str) -> Plan | None:
         row = self.journal.db.execute(
@@ -109,10 +129,25 @@ class Sealer:
             last = seq
         if last == after:
             return None
+        carried = self._carried(space, after + 1, last)
+        missing = tuple(commit for commit in carried if not self.objects.readable(commit))
         self.reached("plan")
         with self.journal.transaction() as db:
             db.execute("INSERT INTO frame VALUES(?,?,?,?,NULL)", (space, after + 1, last, parent))
-        return Plan(space, after + 1, last, parent, None)
+            # A frame with a parent that nobody has could never be pushed, nor any frame after it.
+            for commit in missing:
+                db.execute(
+                    "DELETE FROM carried WHERE space=? AND seq BETWEEN ? AND ? AND oid=?",
+                    (space, after + 1, last, commit),
+                )
+        return Plan(space, after + 1, last, parent, None, missing)
+
+    def _carried(self, space: str, first: int, last: int) -> list[str]:
+        rows = self.journal.db.execute(
+            "SELECT oid FROM carried WHERE space=? AND seq BETWEEN ? AND ? ORDER BY seq, oid",
+            (space, first, last),
+        ).fetchall()
+        return list(dict.fromkeys(oid for (oid,) in rows))
 
     def _rows(self, plan: Plan) -> list[tuple[int, str, bytes]]:
         rows = self.journal.read(plan.space, plan.first - 1, plan.last - plan.first + 1)
@@ -125,14 +160,11 @@ class Sealer:
         return rows
 
     def _write(self, plan: Plan) -> str:
-        """Write the objects of a planned frame and give its commit id; the same every time."""
+        """Write what is not there of a frame's objects; give its id, which is always the same."""
         rows = self._rows(plan)
         span = (plan.space, plan.first, plan.last)
         content = self.journal.db.execute(
             "SELECT seq, path, data FROM content WHERE space=? AND seq BETWEEN ? AND ?", span
-        ).fetchall()
-        carried = self.journal.db.execute(
-            "SELECT oid FROM carried WHERE space=? AND seq BETWEEN ? AND ? ORDER BY seq, oid", span
         ).fetchall()
         files = {f"{CONTENT_DIR}/{seq}/{path}": data for seq, path, data in content}
         files[ENTRIES_FILE] = b"".join(line + b"\n" for _, _, line in rows)
@@ -145,7 +177,7 @@ class Sealer:
             hash=rows[-1][1],
         )
         parents = [plan.parent] if plan.parent else []
-        parents += [oid for oid in dict.fromkeys(row[0] for row in carried) if oid != plan.parent]
+        parents += [oid for oid in self._carried(*span) if oid != plan.parent]
         unsigned = commit_bytes(
             tree=self.objects.tree(files),
             parents=parents,
@@ -153,22 +185,13 @@ class Sealer:
             text=message(statement, [item.kind for item in outer]),
         )
         signature = sign(self.owner.private_key(), unsigned)
-        oid = self.objects.commit(signed_bytes(unsigned, signature))
-        self.objects.sync()
-        return oid
+        return self.objects.commit(signed_bytes(unsigned, signature))
 
     def _carry_out(self, plan: Plan) -> Sealed:
-        name = ref_name(plan.space, self.journal.replica)
         oid = self._write(plan)
+        self.objects.sync()
         self.reached("objects")
-        current = self.objects.ref(name)
-        if current != oid:
-            try:
-                self._move(name, oid, plan, current)
-            except GitFailedError:
-                # A concurrent `git gc --prune=now` may have removed what no ref held yet.
-                self._write(plan)
-                self._move(name, oid, plan, self.objects.ref(name))
+        self._point(plan, oid)
         self.reached("ref")
         own = (plan.space, self.journal.replica)
         rows = self._rows(plan)
@@ -178,9 +201,26 @@ class Sealer:
             )
             db.execute("DELETE FROM tip WHERE space=? AND replica=?", own)
             db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*own, oid, plan.last, rows[-1][1]))
-        return Sealed(oid, plan.first, plan.last)
+        self.objects.let_go(self._carried(plan.space, plan.first, plan.last))
+        return Sealed(oid, plan.first, plan.last, plan.missing)
+
+    def _point(self, plan: Plan, oid: str) -> None:
+        """Let the replica's ref point at a written frame, durably."""
+        name = ref_name(plan.space, self.journal.replica)
+        self.objects.mend_ref(name)
+        try:
+            self._move(name, oid, plan, self.objects.ref(name))
+        except GitFailedError:
+            # A concurrent `git gc --prune=now` may have removed what no ref held yet, and the
+            # update-ref of a process that was killed may have come in between.
+            self._write(plan)
+            self.objects.sync()
+            self._move(name, oid, plan, self.objects.ref(name))
 
     def _move(self, name: str, oid: str, plan: Plan, current: str | None) -> None:
+        if current == oid:
+            self.objects.sync_ref(name)
+            return
         if current is not None and current != plan.parent and not self._behind(current, plan):
             raise WaggleError(
                 "damaged",
@@ -221,19 +261,20 @@ class Sealer:
                 db.execute("DELETE FROM frame WHERE space=? AND last<=?", span)
             self.reached("trimmed")
 
-    def _read_back(self, plan: Plan) -> None:
-        expected = b"".join(line + b"\n" for _, _, line in self._rows(plan))
+    def _read_back(self, plan: Plan) -> str:
+        """Make sure that all of a sealed frame is in git as it was written; give its id.
+
+        Writing it again compares every object with what it has to be, and mends what is not.
+        """
         oid = plan.oid or ""
-        try:
-            whole = self.objects.file(oid, ENTRIES_FILE) == expected
-        except MissingObjectError:
-            whole = False
-        if not whole and self._write(plan) != oid:
+        if self._write(plan) != oid:
             raise WaggleError(
                 "damaged",
-                f"frame {oid[:12]} cannot be read back and is not written the same again",
+                f"frame {oid[:12]} cannot be written the same again",
                 "Keep the repository as it is and run `waggle verify`.",
             )
+        self.objects.sync(reused=False)
+        return oid
 
     def close(self, space: str) -> None:
         """Seal everything and read the last frame back too, so that the journal can be left."""

@@ -15,6 +15,7 @@ from waggle.store.journal import Journal
 from waggle.store.locate import Repository
 from waggle.store.lock import locked
 from waggle.store.logs import write_signers
+from waggle.store.objects import Objects
 from waggle.store.outside import Outside
 
 UNSAFE_MEDIA = frozenset(
@@ -37,13 +38,24 @@ def medium(path: str) -> str:
     return best[1]
 
 
+def _operator(text: str) -> str:
+    try:
+        return config.operator(text)
+    except ValueError as error:
+        raise WaggleError(
+            "invalid", str(error), "Give the one line of the operator's .pub file."
+        ) from error
+
+
 def initialise(
     repository: Repository, outside: Outside, operators: tuple[str, ...] = ()
 ) -> tuple[Identity, bool]:
     """Make the store, or complete it; give who writes here and whether it was made anew.
 
-    Raises `environment` on a file system that is unsafe or cannot be written.
+    Raises `environment` on a file system that is unsafe or cannot be written, and where libgit2
+    cannot open the repository (SHA-256 objects); `invalid` for an operator that is no public key.
     """
+    operators = tuple(map(_operator, operators))
     kind = medium(repository.common_dir)
     if kind in UNSAFE_MEDIA:
         raise WaggleError(
@@ -51,6 +63,7 @@ def initialise(
             f"{repository.common_dir} lies on {kind}, where SQLite's log is not safe",
             "Work in a clone on a local disk; clones exchange everything through git.",
         )
+    Objects(repository.common_dir)  # better no store than one that can never seal
     store_dir = repository.store_dir
     try:
         os.makedirs(store_dir, exist_ok=True)

@@ -18,7 +18,7 @@ from waggle.base.errors import WaggleError
 from waggle.base.ids import check_space
 from waggle.base.limits import SEAL_ENTRIES
 from waggle.log.chain import Head
-from waggle.log.entry import Agent, Body, fields_of, validate
+from waggle.log.entry import Agent, Body, canonical, fields_of, validate
 from waggle.log.line import body as encode_body
 from waggle.log.line import check_key
 from waggle.store import config, held, minting
@@ -119,7 +119,8 @@ class Space:
         Raises `invalid`, `limit`, `held` (a secret is suspected), `environment`, `busy`: nothing
         was appended; `in_doubt`: it may have been.
         """
-        pending = [self._pending(draft, by) for draft in drafts]
+        who = by.fields()
+        pending = [self._pending(draft, who) for draft in drafts]
         for draft, item in zip(drafts, pending, strict=True):
             self._hold_suspect(draft, item)
         return self.write(pending)
@@ -136,12 +137,12 @@ class Space:
             self.seal()
         return written
 
-    def _pending(self, draft: Draft, by: Agent) -> Pending:
+    def _pending(self, draft: Draft, who: Mapping[str, str]) -> Pending:
         for path, data in draft.content.items():
             _check_content(path, data, self.config.content_bytes_max)
-        fields = fields_of(draft.body)
-        encoded = encode_body(draft.body.KIND, by.fields(), fields, key=check_key(draft.key))
-        validate(self.folding.decoders[draft.body.KIND], encoded)
+        kind, key = draft.body.KIND, check_key(draft.key)
+        encoded = encode_body(kind, who, fields_of(draft.body), key=key, encode=canonical)
+        validate(self.folding.decoders[kind], encoded)
         return Pending(
             encoded, key=draft.key, content=list(draft.content.items()), commits=draft.commits
         )

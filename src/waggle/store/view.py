@@ -22,7 +22,11 @@ from waggle.log.entry import Body, Entry
 from waggle.store.journal import connect, explain
 
 VIEW_DIR = "view"
-_VERSION = 1
+NUMBERS_MAX = 1 << 16
+"""How many numbers of names a process keeps in memory."""
+CACHE_KIB = 64 * 1024
+"""How much of the file SQLite may keep in memory: a rebuild touches all of it, in no order."""
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE admitted(replica TEXT PRIMARY KEY, seq INTEGER, id TEXT, at INTEGER) WITHOUT ROWID;
@@ -45,6 +49,7 @@ class Tables:
         self.space = space
         self.operators = operators
         self._numbers: dict[str, int] = {}
+        self._generation: tuple[int, str] | None = None
 
     def number(self, text: str) -> int:
         """Give the number of a name, taking a new one for a new name."""
@@ -52,12 +57,22 @@ class Tables:
         if known is None:
             self.db.execute("INSERT OR IGNORE INTO name(text) VALUES(?)", (text,))
             row = self.db.execute("SELECT n FROM name WHERE text=?", (text,)).fetchone()
+            if len(self._numbers) >= NUMBERS_MAX:
+                self._numbers.clear()
             known = self._numbers[text] = int(row[0])
         return known
 
     def forget(self) -> None:
         """Drop the cache of numbers: a transaction was rolled back or the view was cleared."""
         self._numbers.clear()
+
+    def refresh(self) -> None:
+        """Drop the cache, within a transaction, if another process numbered names anew."""
+        (schema,) = self.db.execute("PRAGMA schema_version").fetchone()
+        (cleared,) = self.db.execute("SELECT value FROM meta WHERE name='cleared'").fetchone()
+        if self._generation != (schema, cleared):
+            self._generation = (schema, cleared)
+            self.forget()
 
 
 class Fold(Protocol):
@@ -112,6 +127,7 @@ class View:
         db = connect(self.path)
         try:
             db.execute("PRAGMA synchronous=NORMAL")
+            db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             self._ready(db)
         except sqlite3.DatabaseError as error:
             db.close()
@@ -120,24 +136,35 @@ class View:
 
     def _ready(self, db: sqlite3.Connection) -> None:
         """Make the tables, or make them anew where another version left its own."""
-        if self._current(db):
+        if self._made_here(db):
             return
         db.execute("BEGIN IMMEDIATE")
-        if not self._current(db):
-            _clear(db)
-            for schema in (_SCHEMA, *(fold.schema for fold in self.folds)):
-                for statement in statements(schema):
-                    db.execute(statement)
-            db.execute("INSERT INTO meta VALUES('version', ?)", (self.version,))
+        if not self._made_here(db):
+            self._make(db)
         db.execute("COMMIT")
 
-    def _current(self, db: sqlite3.Connection) -> bool:
+    def _made_here(self, db: sqlite3.Connection) -> bool:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone():
             return False
         row: tuple[str] | None = db.execute(
             "SELECT value FROM meta WHERE name='version'"
         ).fetchone()
         return row == (self.version,)
+
+    def _make(self, db: sqlite3.Connection) -> None:
+        _drop_all(db)
+        for schema in (_SCHEMA, *(fold.schema for fold in self.folds)):
+            for statement in statements(schema):
+                db.execute(statement)
+        meta = [("version", self.version), ("cleared", "0")]
+        db.executemany("INSERT INTO meta VALUES(?,?)", meta)
+
+    def current(self) -> bool:
+        """Tell whether the tables are this version's still.
+
+        A process with a newer waggle, or with other operators, makes them its own.
+        """
+        return self._made_here(self.db)
 
     def _discard(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -154,6 +181,9 @@ class View:
         try:
             self.db.execute("BEGIN IMMEDIATE")
             try:
+                if not self.current():
+                    self._make(self.db)
+                self.tables.refresh()
                 yield self.tables
                 self.db.execute("COMMIT")
             except BaseException:
@@ -182,7 +212,8 @@ class View:
             "SELECT name FROM sqlite_master WHERE type='table' AND name!='meta'"
         ).fetchall():
             self.db.execute(f'DELETE FROM "{table}"')  # noqa: S608 - our own tables
-        self.tables.forget()
+        self.db.execute("UPDATE meta SET value = value + 1 WHERE name='cleared'")
+        self.tables.refresh()
 
     def fold(self, entries: Sequence[Entry]) -> None:
         """Hand a batch to the folds, within a transaction."""
@@ -217,7 +248,7 @@ def statements(schema: str) -> Iterator[str]:
             collected = ""
 
 
-def _clear(db: sqlite3.Connection) -> None:
+def _drop_all(db: sqlite3.Connection) -> None:
     for kind, name in db.execute(
         "SELECT type, name FROM sqlite_master WHERE type IN ('table','view','trigger')"
         " AND name NOT LIKE 'sqlite_%' ORDER BY type='table'"

@@ -1,0 +1,1 @@
+"""The command line: operations as commands (build.py), the fast path of a vote (hot.py)."""

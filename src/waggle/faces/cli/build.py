@@ -1,0 +1,160 @@
+"""Commands made from operations: one request field, one argument or option."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import click
+import msgspec
+from msgspec import Meta, Struct
+
+from waggle.agents.attempt import Event
+from waggle.base.errors import WaggleError
+from waggle.faces import machine
+from waggle.faces.ops.context import Context
+from waggle.faces.ops.registry import Operation, to_json
+
+COMMON = (
+    click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
+    click.Option(["--space"], metavar="NAME", help="The space; default WAGGLE_SPACE, else main."),
+)
+WRITING = (
+    click.Option(["--key"], metavar="KEY", help="Idempotency key: repeats give the first result."),
+    click.Option(["--as", "acting"], metavar="NAME", help="Who acts; default WAGGLE_AGENT or you."),
+    click.Option(["--model"], metavar="NAME", help="The agent's model; default WAGGLE_MODEL."),
+    click.Option(["--vendor"], metavar="NAME", help="The model's vendor; default WAGGLE_VENDOR."),
+)
+
+
+def _parameter(name: str, hint: Any, *, required: bool, default: object) -> click.Parameter:  # noqa: ANN401 - a type hint
+    base, meta = hint, Meta()
+    if get_args(hint) and isinstance(get_args(hint)[-1], Meta):
+        base, meta = get_args(hint)[0], get_args(hint)[-1]
+    extra = meta.extra or {}
+    inner = [part for part in get_args(base) if part is not type(None)]
+    many = get_origin(base) is tuple
+    kind: Any = inner[0] if inner and get_origin(base) is not Literal else base
+    if get_origin(base) is Literal:
+        kind = click.Choice([str(value) for value in get_args(base)])
+    if extra.get("positional"):
+        return click.Argument([name], required=required, metavar=extra["metavar"])
+    flag = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
+    if kind is bool:
+        return click.Option([flag, name], is_flag=True, help=meta.description)
+    return click.Option(
+        [flag, name],
+        type=kind,
+        multiple=many,
+        required=required,
+        metavar=extra.get("metavar"),
+        default=None if default is None else default,
+        show_default=isinstance(default, int | float | str) and default != "",
+        help=meta.description,
+    )
+
+
+def parameters(operation: Operation) -> list[click.Parameter]:
+    """Give the command's parameters, the request's first."""
+    hints = get_type_hints(operation.request, include_extras=True)
+    made = [
+        _parameter(
+            field.name,
+            hints[field.name],
+            required=field.required,
+            default=None if field.default is msgspec.NODEFAULT else field.default,
+        )
+        for field in msgspec.structs.fields(operation.request)
+    ]
+    return [*made, *(WRITING if operation.write else ()), *COMMON]
+
+
+def command(operation: Operation) -> click.Command:
+    """Make the click command of an operation."""
+
+    def callback(**values: object) -> None:
+        as_json = bool(values.pop("as_json"))
+        names = ("space", "key", "acting", "model", "vendor")
+        common = {name: values.pop(name, None) for name in names}
+        sys.exit(run(operation, values, common, as_json=as_json))
+
+    return click.Command(
+        operation.name.rpartition(" ")[2],
+        callback=callback,
+        params=parameters(operation),
+        help=f"{operation.about}\n\nExample:\n\n\b\n  {operation.example}",
+        short_help=operation.about.partition(". ")[0].rstrip("."),
+    )
+
+
+def run(
+    operation: Operation,
+    values: dict[str, Any],
+    common: dict[str, Any],
+    *,
+    as_json: bool,
+) -> int:
+    """Run an operation for the command line and give the exit status."""
+    listen, finish = _listener(operation, as_json=as_json)
+    context = Context(
+        cwd=os.getcwd(), environ=os.environ, outside=machine.outside(), listen=listen, **common
+    )
+    try:
+        result = operation.run(context, operation.request(**values))
+    except WaggleError as error:
+        finish()
+        return report(error, as_json=as_json)
+    finally:
+        context.close()
+    finish()
+    _print(operation, result, as_json=as_json)
+    return operation.status(result)
+
+
+def _print(operation: Operation, result: Struct, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(to_json(result).decode() + "\n")
+        return
+    for row in operation.show(result):
+        sys.stdout.write(row.encode(errors="replace").decode() + "\n")
+
+
+def _listener(
+    operation: Operation, *, as_json: bool
+) -> tuple[Callable[[Event], None], Callable[[], None]]:
+    """Give who listens to long work: JSON lines, a live table, or plain lines."""
+    if operation.name not in {"race", "demo"}:
+        return (lambda _event: None), (lambda: None)
+    if as_json:
+
+        def line(event: Event) -> None:
+            sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
+            sys.stdout.flush()
+
+        return line, lambda: None
+    from waggle.faces.cli.table import plain_or_live
+
+    return plain_or_live()
+
+
+def report(error: WaggleError, *, as_json: bool) -> int:
+    """Print an error where its reader looks, and give its exit status."""
+    if as_json:
+        body = {"ok": False, "error": error.to_dict()}
+        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+    else:
+        doubt = "" if error.kind.definite else " It may have happened."
+        sys.stderr.write(f"waggle: {error.message}.{doubt}\n{error.next_step}\n")
+    return error.kind.status
+
+
+def usage(error: click.UsageError, arguments: Sequence[str]) -> int:
+    """Report words that click could not read, in waggle's own form."""
+    words = error.format_message()
+    next_step = "See `waggle --help`."
+    if error.ctx is not None:
+        next_step = f"See `{error.ctx.command_path} --help`."
+    problem = WaggleError("usage", words.rstrip("."), next_step)
+    return report(problem, as_json="--json" in arguments)

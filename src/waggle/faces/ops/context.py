@@ -1,0 +1,94 @@
+"""Where an operation runs: the folder, the environment, who acts, and the open space."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from waggle.agents.attempt import Event
+from waggle.agents.folds import FOLDS
+from waggle.base.errors import WaggleError
+from waggle.base.ids import check_prefix
+from waggle.choice.ballot import find_candidate
+from waggle.eventual.tasks import Task, find_task
+from waggle.faces.acting import acting
+from waggle.log.entry import Agent
+from waggle.store.locate import Repository, find
+from waggle.store.outside import Outside
+from waggle.store.space import Space
+
+
+class Context:
+    """One call of one operation."""
+
+    def __init__(  # noqa: PLR0913 - each is one fact about the call
+        self,
+        *,
+        cwd: str,
+        environ: Mapping[str, str],
+        outside: Outside,
+        space: str | None = None,
+        key: str | None = None,
+        acting: str | None = None,
+        model: str | None = None,
+        vendor: str | None = None,
+        listen: Callable[[Event], None] = lambda _event: None,
+    ) -> None:
+        self.cwd = cwd
+        self.environ = environ
+        self.outside = outside
+        self.key = key
+        self.listen = listen
+        """Is told what happens in long work; a face shows it."""
+        self._space_name = space or environ.get("WAGGLE_SPACE") or "main"
+        self._acting = acting
+        self._model = model
+        self._vendor = vendor
+        self._space: Space | None = None
+
+    @property
+    def repository(self) -> Repository:
+        """The repository that the folder lies in."""
+        return find(self.cwd, self.environ)
+
+    @property
+    def space(self) -> Space:
+        """The open space."""
+        if self._space is None:
+            self._space = Space(self.repository, self._space_name, FOLDS, self.outside)
+        return self._space
+
+    @property
+    def by(self) -> Agent:
+        """Who acts: `--as`, WAGGLE_AGENT, or the user."""
+        return Agent(**acting(self.environ, self._acting, self._model, self._vendor))
+
+    def task(self, prefix: str | None) -> Task:
+        """Give the task of an abbreviated id; without one, WAGGLE_TASK or the newest task."""
+        db = self.space.db
+        wanted = prefix or self.environ.get("WAGGLE_TASK")
+        if wanted:
+            return find_task(db, check_prefix(wanted))
+        row = db.execute("SELECT id FROM task ORDER BY at DESC, id DESC LIMIT 1").fetchone()
+        if row is None:
+            raise WaggleError(
+                "not_found", "there is no task yet", "Add one: `waggle task add TITLE`."
+            )
+        return find_task(db, row[0])
+
+    def candidate(self, prefix: str) -> str:
+        """Give the whole id of a candidate."""
+        return find_candidate(self.space.db, check_prefix(prefix))
+
+    @property
+    def worktrees(self) -> str:
+        """Where worktrees are made: the user's cache, outside every repository."""
+        home = self.environ.get("HOME") or os.path.expanduser("~")
+        cache = self.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+        named = self.environ.get("WAGGLE_WORKTREES")
+        return os.path.abspath(named or os.path.join(cache, "waggle", "worktrees"))
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._space is not None:
+            self._space.close()

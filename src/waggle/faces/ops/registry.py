@@ -1,0 +1,82 @@
+"""What an operation is, and the table of where each one lies, loaded only when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from waggle.faces.ops.context import Context
+
+
+def arg(metavar: str, words: str) -> Meta:
+    """Mark a request's field as a positional argument."""
+    return Meta(description=words, extra={"metavar": metavar, "positional": True})
+
+
+def opt(words: str, metavar: str | None = None) -> Meta:
+    """Mark a request's field as an option, `--field-name`."""
+    return Meta(description=words, extra={"metavar": metavar})
+
+
+TaskArg = Annotated[
+    str | None, arg("[TASK]", "the task's id; default WAGGLE_TASK, else the newest task")
+]
+CandidateArg = Annotated[str, arg("CANDIDATE", "the candidate's id, abbreviated as in git")]
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One operation; `write` ones take `--key`, `--as`, `--model` and `--vendor` besides."""
+
+    name: str
+    request: type[Struct]
+    run: Callable[[Context, Any], Struct]
+    show: Callable[[Any], Iterable[str]]
+    about: str
+    example: str
+    write: bool = False
+    status: Callable[[Any], int] = lambda _result: 0
+    """The exit status of a result that is no error."""
+
+
+_TABLE = {
+    "init": "setup:INIT",
+    "race": "race:RACE",
+    "demo": "demo:DEMO",
+    "task add": "tasks:TASK_ADD",
+    "tasks": "tasks:TASKS",
+    "show": "choosing:SHOW",
+    "publish": "candidates:PUBLISH",
+    "vote": "candidates:VOTE",
+    "check": "candidates:CHECK",
+    "checkpoint": "candidates:CHECKPOINT",
+    "choose": "choosing:CHOOSE",
+    "ruling": "choosing:RULING",
+    "diff": "choosing:DIFF",
+    "apply": "choosing:APPLY",
+    "log": "logs:LOG",
+    "seal": "logs:SEAL",
+    "verify": "logs:VERIFY",
+    "rebuild": "logs:REBUILD",
+    "digest": "logs:DIGEST",
+    "held": "held:HELD",
+    "release": "held:RELEASE",
+    "doctor": "setup:DOCTOR",
+}
+NAMES = tuple(_TABLE)
+
+
+def find(name: str) -> Operation:
+    """Load an operation by its name."""
+    module, _, attribute = _TABLE[name].partition(":")
+    operation: Operation = getattr(import_module(f"waggle.faces.ops.{module}"), attribute)
+    return operation
+
+
+def to_json(result: Struct) -> bytes:
+    """Give the one object that `--json` prints for a result."""
+    fields = msgspec.to_builtins(result)
+    return msgspec.json.encode({"ok": True, **fields})
