@@ -200,7 +200,8 @@ def page(runs: list[Run], seeds: int, seconds: float) -> str:
         "These figures are no measure of program repair at large: programs, bugs and agents have"
         " one author. Most operators were written before the programs; `unless` was added after"
         " ferry had been seen to need it, and the exchange of the operands of `+` after to_base"
-        " had."
+        " had; and the tests that the agents see on ferry were made stricter in three places where"
+        " they had let a wrong repair pass."
     )
     chosen = (
         "An agent *would be chosen* if among the honest ones it passes the most tests, and of equal"

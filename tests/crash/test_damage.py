@@ -14,9 +14,11 @@ import pytest
 from tests.crash.disks import need
 from tests.crash.harness import examine, git, new_store, open_space, own_ref
 from waggle.base.errors import WaggleError
+from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
-from waggle.store.objects import REF_LOCK_STALE_S
+from waggle.store import objects
+from waggle.store.objects import KEPT_REFS
 from waggle.store.space import Draft, Space
 
 ANN = Agent(name="ann")
@@ -116,7 +118,9 @@ def test_read_only_refs_refuse_a_sealing_and_keep_the_journal(
 # --- files of the store that are garbage --------------------------------------------------------
 
 
-@pytest.mark.parametrize("garbage", [b"no database\n" * 1000, b"SQLite format 3\0" + b"\xa5" * 9000])
+@pytest.mark.parametrize(
+    "garbage", [b"no database\n" * 1000, b"SQLite format 3\0" + b"\xa5" * 9000]
+)
 def test_a_garbage_journal_is_refused_and_left_alone(
     garbage: bytes, folder: str, acked: dict[str, str]
 ) -> None:
@@ -217,22 +221,91 @@ def test_an_old_lock_is_cleared(folder: str, acked: dict[str, str], tally: Count
     examine(folder, [acked], tally)
 
 
-def test_an_old_lock_is_respected_while_git_runs_here(
-    folder: str, acked: dict[str, str], tally: Counter[str]
+def test_a_lock_is_respected_as_long_as_git_runs_here(
+    folder: str, acked: dict[str, str], tally: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = f"{ref_file(folder)}.lock"
-    overwrite_new(lock)
-    age(lock, REF_LOCK_STALE_S + 1)
-    holder = subprocess.Popen(
+    monkeypatch.setattr(objects, "REF_LOCK_STALE_S", -1)  # every lock is old enough
+    with subprocess.Popen(
         ["git", "-C", folder, "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    started = os.stat(f"/proc/{holder.pid}").st_mtime if os.path.isdir("/proc") else 0
-    assert started >= 0
-    os.utime(lock)
-    os.utime(lock, (os.stat(lock).st_mtime - REF_LOCK_STALE_S - 1,) * 2)
-    holder.communicate()
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write(b"HEAD^{tree}\n")
+        holder.stdin.flush()
+        assert b" tree " in holder.stdout.readline()
+        overwrite_new(f"{ref_file(folder)}.lock")
+        with open_space(folder) as space, pytest.raises(WaggleError) as refused:
+            space.seal()
+        assert refused.value.code == "busy"
     with open_space(folder) as space:
         assert len(space.seal()) == 1
+    examine(folder, [acked], tally)
+
+
+# --- objects ------------------------------------------------------------------------------------
+
+
+def loose(folder: str, oid: str) -> str:
+    return os.path.join(folder, ".git", "objects", oid[:2], oid[2:])
+
+
+@pytest.mark.parametrize("what", ["", "^{tree}", ":entries.jsonl", ":content/3/a.txt"])
+@pytest.mark.parametrize("torn", [False, True], ids=["gone", "torn"])
+@pytest.mark.parametrize("new", [False, True], ids=["nothing new", "something new"])
+def test_a_lost_object_of_the_newest_frame_is_mended(
+    what: str,
+    torn: bool,  # noqa: FBT001 - a parameter
+    new: bool,  # noqa: FBT001 - a parameter
+    folder: str,
+    tally: Counter[str],
+) -> None:
+    acked = {}
+    with open_space(folder) as space:
+        for title in ("a", "b"):
+            acked[title] = add(space, title)
+            space.seal()
+        body = Candidate(task=acked["a"], files=("a.txt",), result="00" * 16)
+        draft = Draft(body=body, content={"a.txt": b"the answer"})
+        acked["c"] = space.append(draft, ANN).id
+        (frame,) = space.seal()
+        path = loose(folder, git(folder, "rev-parse", frame.oid + what))
+        if torn:
+            overwrite(path, b"")
+        else:
+            os.remove(path)
+        if new:
+            acked["d"] = add(space, "d")
+        space.seal()
+        assert git(folder, "cat-file", "-p", f"{frame.oid}:content/3/a.txt") == "the answer"
+    examine(folder, [acked], tally)
+
+
+def test_leftover_temporary_objects_are_no_hindrance(
+    folder: str, acked: dict[str, str], tally: Counter[str]
+) -> None:
+    heap = os.path.join(folder, ".git", "objects")
+    places = [heap, *(os.path.join(heap, f"{number:02x}") for number in range(256))]
+    for place in places:
+        os.makedirs(place, exist_ok=True)
+        for name in ("tmp_obj_aBcDeF", "tmp_object_git2_aBcDeF"):
+            overwrite_new(os.path.join(place, name))
+    with open_space(folder) as space:
+        assert len(space.seal()) == 1
+    examine(folder, [acked], tally)
+
+
+def test_a_lost_carried_commit_is_left_out_and_told(
+    folder: str, acked: dict[str, str], tally: Counter[str]
+) -> None:
+    commit = git(folder, "commit-tree", "HEAD^{tree}", "-m", "a result that gc takes")
+    with open_space(folder) as space:
+        body = Candidate(task=acked["a"], commit=commit, result="00" * 16)
+        acked["e"] = space.append(Draft(body=body, commits=(commit,)), ANN).id
+        for name in git(folder, "for-each-ref", "--format=%(refname)", KEPT_REFS).split():
+            git(folder, "update-ref", "-d", name)
+        os.remove(loose(folder, commit))
+        (frame,) = space.seal()
+    assert frame.missing == (commit,)
     examine(folder, [acked], tally)
 
 

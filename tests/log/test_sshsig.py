@@ -52,15 +52,6 @@ def test_a_signature_cannot_be_cut_short(length: int) -> None:
         verify(armour(blob_of(SIGNED)[:length]), b"message")
 
 
-def spare_bits() -> str:
-    """The same bytes, with other bits in what base64 pads."""
-    padded = base64.b64encode(blob_of(SIGNED) + b"").decode()
-    assert padded.endswith("="), "this signature's length leaves no spare bits; choose another"
-    last = padded.rstrip("=")[-1]
-    other = chr(ord(last) + 1)
-    return SIGNED.replace(last + "=", other + "=")
-
-
 @pytest.mark.parametrize(
     "spelt",
     [

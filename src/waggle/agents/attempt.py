@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from waggle.agents import presets, process, worktree
+from waggle.agents.events import CHAIN_BYTES_MAX, Event
 from waggle.agents.exam import protected_edits
 from waggle.agents.process import Ended
 from waggle.agents.publish import Claims, publish_commit
@@ -23,9 +24,6 @@ from waggle.causal.checkpoints import Checkpoint, checkpoints, ref_of
 from waggle.eventual.tasks import Task
 from waggle.log.entry import Agent
 from waggle.store.space import Draft, Space
-
-CHAIN_BYTES_MAX = 1024 * 1024
-"""A candidate whose change is larger than this carries a red flag."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -39,23 +37,6 @@ class Options(Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     chain_bytes_max: int = CHAIN_BYTES_MAX
     session: str | None = None
-
-
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that happened in a race, for whoever shows it."""
-
-    event: str
-    task: str
-    slot: int | None = None
-    agent: str | None = None
-    candidate: str | None = None
-    n: int | None = None
-    size: int | None = None
-    exit: int | None = None
-    duration_ms: int | None = None
-    status: str | None = None
-    command: str | None = None
-    message: str | None = None
 
 
 def agent_of(run: Run, session: str | None) -> Agent:

@@ -12,7 +12,8 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from waggle.agents import exam, presets, witness, worktree
-from waggle.agents.attempt import Attempt, Event, Options
+from waggle.agents.attempt import Attempt, Options
+from waggle.agents.events import Event
 from waggle.agents.exam import CHECKER, Paper
 from waggle.agents.runs import Run, RunPlan, runs
 from waggle.base.errors import WaggleError

@@ -55,10 +55,10 @@ STALE = f"SELECT EXISTS(SELECT 1 FROM vote WHERE candidate = ?1 AND truth <> {_N
 
 
 def _tally(row: str, sign: str) -> str:
-    """Give the trigger's statement that adds or takes away one row of `vote`."""
-    return f"""  INSERT INTO tally SELECT {row}.candidate, {row}.family, {sign}1,
+    """Give the trigger's statement that adds or takes away one counted row of `vote`."""
+    return f"""  INSERT INTO tally VALUES({row}.candidate, {row}.family, {sign}1,
     {sign}({row}.score > 50), {sign}({row}.score < 50),
-    {sign}max({row}.score - 50, 0), {sign}max(50 - {row}.score, 0) WHERE {row}.counted
+    {sign}max({row}.score - 50, 0), {sign}max(50 - {row}.score, 0))
     ON CONFLICT(candidate, family) DO UPDATE SET n = n + excluded.n, ups = ups + excluded.ups,
       downs = downs + excluded.downs, pro = pro + excluded.pro, con = con + excluded.con;
 """
@@ -116,8 +116,10 @@ CREATE TABLE author_record(who INTEGER, bin INTEGER, right INTEGER NOT NULL,
   wrong INTEGER NOT NULL, PRIMARY KEY(who, bin)) WITHOUT ROWID;
 CREATE TRIGGER vote_cast AFTER INSERT ON vote WHEN new.counted BEGIN
 {_tally("new", "+")}END;
-CREATE TRIGGER vote_changed AFTER UPDATE OF score, family, counted ON vote BEGIN
-{_tally("old", "-")}{_tally("new", "+")}END;
+CREATE TRIGGER vote_left AFTER UPDATE OF score, family, counted ON vote WHEN old.counted BEGIN
+{_tally("old", "-")}END;
+CREATE TRIGGER vote_came AFTER UPDATE OF score, family, counted ON vote WHEN new.counted BEGIN
+{_tally("new", "+")}END;
 CREATE TRIGGER judged_vote_cast AFTER INSERT ON vote WHEN new.truth <> 0 BEGIN
 {_record("new", "+")}END;
 CREATE TRIGGER judged_vote_changed AFTER UPDATE OF score, family, counted ON vote

@@ -11,7 +11,7 @@ import click
 import msgspec
 from msgspec import Meta, Struct
 
-from waggle.agents.attempt import Event
+from waggle.agents.events import Event
 from waggle.base.errors import WaggleError
 from waggle.faces import machine
 from waggle.faces.ops.context import Context

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from waggle.agents.attempt import Event
+from waggle.agents.events import Event
 from waggle.faces.ops.shapes import printable, short
 
 _STYLES = {

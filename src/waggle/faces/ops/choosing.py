@@ -12,13 +12,10 @@ from waggle.agents import worktree
 from waggle.agents.runs import Run, runs
 from waggle.base.errors import WaggleError
 from waggle.causal.checkpoints import checkpoints
-from waggle.choice import ballot, outcome
+from waggle.choice import ballot
 from waggle.choice.ballot import Standing
 from waggle.choice.kinds import RULING_NAMESPACE, Ruling, ruling_statement
-from waggle.choice.outcome import Outcome
-from waggle.choice.rules import DEFAULT
-from waggle.eventual.tasks import Task
-from waggle.faces import operator
+from waggle.faces import library, operator
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import CandidateArg, Operation, TaskArg, arg, opt
 from waggle.faces.ops.shapes import (
@@ -34,19 +31,6 @@ from waggle.faces.ops.shapes import (
 from waggle.log.sshsig import sign
 from waggle.store.git import EMPTY_TREE
 from waggle.store.space import Draft
-
-
-def outcome_of(ctx: Context, task: Task, rule: str | None = None) -> Outcome:
-    """Choose by the task's rule or another."""
-    space = ctx.space
-    stages = outcome.parse(rule or task.body.rule or DEFAULT)
-    firsts = None
-    if task.body.electorate:
-        firsts = ballot.first_approvals(space.db, task.id, task.body.electorate)
-    forked = any(len(ends) > 1 for ends in space.folding.ends().values())
-    return outcome.choose(
-        ballot.read(space.db, task.id), stages, first_approvals=firsts, forked=forked
-    )
 
 
 def disagreed(ctx: Context, winner: Standing | None) -> list[str]:
@@ -75,7 +59,7 @@ class ChooseRequest(Struct, frozen=True, kw_only=True):
 
 def _choose(ctx: Context, request: ChooseRequest) -> Choice:
     task = ctx.task(request.task)
-    found = outcome_of(ctx, task, request.rule)
+    found = library.choose(ctx.space, task.id, request.rule)
     return choice_shape(
         task,
         found,
@@ -268,7 +252,7 @@ def _apply(ctx: Context, request: ApplyRequest) -> Applied:
         task = ballot.task_of(ctx.space.db, one.id)
     else:
         found = ctx.task(request.task)
-        winner, task = outcome_of(ctx, found).winner, found.id
+        winner, task = library.choose(ctx.space, found.id).winner, found.id
         if winner is None:
             raise WaggleError(
                 "not_found", "this task has no winner yet", "See `waggle choose`, `waggle show`."

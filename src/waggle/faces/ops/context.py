@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from waggle.agents.attempt import Event
+from waggle.agents.events import Event
 from waggle.agents.folds import FOLDS
 from waggle.base.errors import WaggleError
 from waggle.base.ids import check_prefix

@@ -12,18 +12,22 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from waggle.agents import race, worktree
-from waggle.agents.attempt import CHAIN_BYTES_MAX, Event, Options
+from waggle.agents.attempt import Options
+from waggle.agents.events import CHAIN_BYTES_MAX, Event
 from waggle.agents.exam import environment_name
 from waggle.agents.presets import PRESETS
 from waggle.agents.race import Race
 from waggle.agents.runs import runs
 from waggle.base.errors import WaggleError
 from waggle.eventual.tasks import Task
-from waggle.faces.ops.choosing import disagreed, outcome_of
+from waggle.faces import library
+from waggle.faces.ops.choosing import disagreed
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
+from waggle.faces.ops.setup import INIT
 from waggle.faces.ops.shapes import Choice, choice_shape, printable, short, show_choice
 from waggle.faces.ops.tasks import TaskAddRequest, task_body
+from waggle.store.journal import JOURNAL_FILE
 
 FAILED_STATUS = 10
 
@@ -106,6 +110,8 @@ def _race(ctx: Context, request: RaceRequest) -> RaceResult | PresetList:
             for one in PRESETS
         ]
         return PresetList(agents=shapes)
+    if not os.path.exists(os.path.join(ctx.repository.store_dir, JOURNAL_FILE)):
+        INIT.run(ctx, INIT.request())  # the first race in a repository needs no other command
     task = _resumed(ctx, request) if request.resume else _entered(ctx, request)
     planned = runs(ctx.space.db, task.id, ctx.space.replica)
     for run in planned:
@@ -191,7 +197,7 @@ def _with_waggle(ctx: Context) -> dict[str, str]:
 
 
 def _result(ctx: Context, task: Task, touched: list[str]) -> RaceResult:
-    found = outcome_of(ctx, task)
+    found = library.choose(ctx.space, task.id)
     choice = choice_shape(
         task, found, what_if=False, top=None, disagreed=disagreed(ctx, found.winner)
     )
