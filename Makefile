@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
 
-.PHONY: help install demo test lint bench bench-choice repair-table soak lock clean
+.PHONY: help install demo test lint bench bench-choice repair-table docs soak lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -39,6 +39,9 @@ bench-choice: .venv/installed ## replay real results through the choice rules (D
 
 repair-table: .venv/installed ## tabulate which repair agent wins, over 20 seeds
 	$(BIN)/python -m bench.repair
+
+docs: .venv/installed ## write docs/REFERENCE.md from the code
+	$(BIN)/python tools/reference.py > docs/REFERENCE.md
 
 soak: .venv/installed ## the long randomised tests
 	$(BIN)/python -m pytest -m slow

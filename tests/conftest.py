@@ -133,10 +133,18 @@ class World:
         """Append a task."""
         return space.append(Draft(body=TaskAdd(title=title), key=key), ANN)
 
-    def exchange(self, into: Space, source: Space) -> None:
-        """Fetch all logs of another store's space, as git carries them, and take them in."""
+    def forger(self, space: Space, seed: bytes = b"\7" * 32) -> Forger:
+        """Give another replica that writes frames into the space's repository."""
+        return Forger(space.objects, seed, space.name)
+
+    def exchange_objects(self, into: Space, source: Space) -> None:
+        """Fetch all that another store's refs of logs reach, without moving any ref of a log."""
         path = source.repository.common_dir
         into.objects.git.run("fetch", "-q", path, "refs/waggle/*:refs/waggle-remote/other/*")
+
+    def exchange(self, into: Space, source: Space) -> None:
+        """Fetch all logs of another store's space, as git carries them, and take them in."""
+        self.exchange_objects(into, source)
         for name, oid in into.objects.refs("refs/waggle-remote/other").items():
             ref = name.replace("refs/waggle-remote/other", "refs/waggle")
             known = into.objects.ref(ref)
@@ -241,9 +249,3 @@ def world(tmp_path: Path) -> Iterator[World]:
 def space(world: World) -> Space:
     """A space in a fresh store."""
     return world.space()
-
-
-@pytest.fixture
-def forger(space: Space) -> Forger:
-    """Another replica whose frames lie in the space's repository."""
-    return Forger(space.objects)

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
-
 from tests.crash.writer import Job
+
 from waggle.agents.folds import FOLDS
 from waggle.base.errors import WaggleError
 from waggle.eventual.tasks import TaskAdd

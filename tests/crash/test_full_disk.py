@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.crash.disks import MIB, fill, image, make_image, memory
 from tests.crash.harness import examine, new_store, open_space
+
 from waggle.base.errors import WaggleError
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent

@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from tests.crash.harness import examine, new_store, seeded, writing
 from tests.crash.writer import AFTER_COMMIT, BEFORE_COMMIT, Job
+
 from waggle.store.sealing import PHASES
 
 KILLS = 16

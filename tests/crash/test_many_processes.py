@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.crash.harness import examine, git, new_store, open_space, own_ref, writing
 from tests.crash.writer import Job
+
 from waggle.log.chain import Link
 from waggle.store.logs import Logs
 

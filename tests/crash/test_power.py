@@ -20,7 +20,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from tests.crash.disks import MIB, copy_frozen, image, make_image
 from tests.crash.harness import (
     Writer,
@@ -33,6 +32,7 @@ from tests.crash.harness import (
     writing,
 )
 from tests.crash.writer import Job
+
 from waggle.base.errors import WaggleError
 
 RUNS = 4
@@ -76,7 +76,7 @@ def cut(writer: Writer, disk: str, to: str) -> dict[str, str]:
     return acked
 
 
-def start(disk: str, point: Path, chance: random.Random, *, unsynced: bool) -> Job:
+def start(point: Path, chance: random.Random, *, unsynced: bool) -> Job:
     """Make a store on the image, safe on the device, and a job that writes to it for long."""
     folder = new_store(str(point / "repository"))
     os.sync()
@@ -97,7 +97,7 @@ def test_a_power_cut_loses_nothing(
     disk = make_image(str(tmp_path / f"disk{run}"), IMAGE_BYTES)
     cuts: list[tuple[str, dict[str, str]]] = []
     with image(disk, str(tmp_path / "running")) as point:
-        job = start(disk, Path(point), chance, unsynced=False)
+        job = start(Path(point), chance, unsynced=False)
         with writing(job) as writer:
             writer.read_until(1)
             for number in range(CUTS):
@@ -130,7 +130,7 @@ def test_without_syncs_the_same_power_cut_does_lose(
     disk = make_image(str(tmp_path / "disk"), IMAGE_BYTES)
     losing = 0
     with image(disk, str(tmp_path / "running")) as point:
-        job = start(disk, Path(point), chance, unsynced=True)
+        job = start(Path(point), chance, unsynced=True)
         with writing(job) as writer:
             for number in range(CONTROL_CUTS):
                 writer.read_until(len(writer.acked) + 20)

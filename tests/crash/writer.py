@@ -67,12 +67,13 @@ def _striker(job: Job) -> Callable[[str], None]:
 
 
 def _stop_syncing(space: Space) -> None:
+    """The product has no such switch, so its insides are changed here."""
     space.journal.db.execute("PRAGMA synchronous=OFF")
     _ = space.objects
     pygit2.settings.enable_fsync_gitdir(False)  # noqa: FBT003 - pygit2's own signature
-    unsynced = [word.replace("core.fsync=all", "core.fsync=none") for word in git._SETTINGS]  # noqa: SLF001
-    git._SETTINGS = tuple(unsynced)  # noqa: SLF001 - the product has no such switch
-    os.fsync = lambda _handle: None
+    unsynced = tuple(word.replace("core.fsync=all", "core.fsync=none") for word in git._SETTINGS)  # noqa: SLF001
+    setattr(git, "_SETTINGS", unsynced)  # noqa: B010 - mypy counts its words
+    setattr(os, "fsync", lambda _handle: None)  # noqa: B010 - mypy compares its parameter
 
 
 def draft(job: Job, number: int, task: str | None) -> Draft:

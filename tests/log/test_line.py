@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from waggle.base.errors import WaggleError
 from waggle.base.limits import ENTRY_BYTES_MAX, KEY_CHARS_MAX, NAME_CHARS_MAX
 from waggle.log.chain import follow, start
-from waggle.log.line import body, check_key, check_name, line
+from waggle.log.entry import canonical as fast
+from waggle.log.line import body, canonical, check_key, check_name, line
 
 BY = {"name": "ann"}
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -74,8 +75,14 @@ def test_half_a_surrogate_pair_is_no_text() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_json_cannot_say_is_not_written(value: float) -> None:
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(WaggleError) as caught:
         body("task.add", BY, {"title": value})
+    assert caught.value.code == "invalid"
+
+
+@given(VALUES)
+def test_both_encoders_write_the_same_bytes(value: object) -> None:
+    assert fast(value) == canonical(value)
 
 
 @pytest.mark.parametrize("name", ["a", "Ann Lee", "éß", "x" * NAME_CHARS_MAX])

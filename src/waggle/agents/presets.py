@@ -34,6 +34,8 @@ _INTERPRETER = re.compile(
     r"(python|pypy|node|deno|bun|ruby|perl|php|bash|dash|zsh|sh|uv|npx)[0-9.]*"
 )
 
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_.:-]{0,63})=(?!=)(.+)", re.DOTALL)
+"""`NAME=COMMAND`: a command line with a name of the user's own."""
 _SCRIPT = re.compile(r"[^\s-][^\s]*\.[A-Za-z0-9]+")
 
 
@@ -169,6 +171,9 @@ def resolve(spec: str) -> AgentCommand:
 
     Raises AgentCommandError for an empty command, quotes that are not closed, a NUL, an empty
     model, or a model for what is no preset.
+
+    `NAME=COMMAND` gives a command line a name of one's own; otherwise it is named after its
+    program, or its script.
     """
     name, colon, model = spec.strip().partition(":")
     preset = _BY_NAME.get(name)
@@ -231,6 +236,8 @@ def _from_preset(preset: Preset, model: str | None) -> AgentCommand:
 
 
 def _from_words(spec: str) -> AgentCommand:
+    named = _NAMED.fullmatch(spec)
+    name, spec = (named[1], named[2]) if named else ("", spec)
     if "\0" in spec:
         raise AgentCommandError("A command cannot hold a NUL: remove it.")
     try:
@@ -245,7 +252,7 @@ def _from_words(spec: str) -> AgentCommand:
             f"No command was given: name a preset ({', '.join(_BY_NAME)}) or a command line."
         )
     return AgentCommand(
-        name=_display_name(argv),
+        name=name or _display_name(argv),
         argv=argv,
         prompt_in="argument" if any(PROMPT in word for word in argv[1:]) else "stdin",
         model=None,

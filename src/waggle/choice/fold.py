@@ -157,16 +157,13 @@ def _candidates(db: sqlite3.Connection, task: str) -> Iterable[int]:
     return [n for (n,) in db.execute("SELECT n FROM candidate WHERE task=?", (task,))]
 
 
-_VERDICT = f"SELECT verdict, {sql.truth('?1')} FROM candidate WHERE n = ?1"
-
-
 def _rejudge(db: sqlite3.Connection, candidates: Iterable[int]) -> None:
     """Bring verdicts, and the records that rest on them, up to what is known now.
 
     Costs one pass over a candidate's votes where its truth changed for a voter.
     """
     for number in candidates:
-        row = db.execute(_VERDICT, (number,)).fetchone()
+        row = db.execute(sql.VERDICT, (number,)).fetchone()
         if row is None:  # checks came before their candidate
             continue
         was, verdict = row

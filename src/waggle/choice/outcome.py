@@ -98,29 +98,42 @@ def choose(
 
     `forked` tells that the log of an author or voter of this task has two histories.
     """
-    running = ballot.current
-    scores = [stage.rule.score(running, stage.number) for stage in stages]
     named = ballot.rulings[0].candidate if ballot.rulings else None
+    decided = _decided(ballot, stages, first_approvals or {})
+    current = {standing.id for standing in ballot.current}
+    # Whoever supersedes what was decided does not undo the decision.
+    running = [one for one in ballot.standings if one.id in current or one.id in decided]
+    scores = [stage.rule.score(running, stage.number) for stage in stages]
 
-    def key(standing: Standing) -> tuple[object, ...]:
+    def key(one: Standing) -> tuple[object, ...]:
         # The ruled one itself, then equal results, then what came after the ruling, then the rest.
-        ruled = (standing.id == named, standing.ruled)
-        return (*ruled, *[score.keys[standing.id] for score in scores])
+        settled = (one.id == named, one.ruled, one.id in decided)
+        return (*settled, *[score.keys[one.id] for score in scores])
 
     ordered = sorted(running, key=lambda standing: standing.id)
     ordered.sort(key=key, reverse=True)
+    pairs = [ordered[rank : rank + 2] for rank in range(len(ordered))]
+    places = [_place(stages, scores, decided, rank, pair) for rank, pair in enumerate(pairs, 1)]
+    if places and (first := _ruled(ballot, ordered[0])):
+        places[0] = first
     kept = {standing.id for standing in ordered}
     return Outcome(
         task=ballot.task,
         rule=" > ".join(map(str, stages)),
-        status=_status(ballot, running, stages, first_approvals, forked=forked),
-        places=tuple(
-            (_ruled(ballot, ordered[0]) if rank == 1 else None)
-            or _place(stages, scores, rank, ordered[rank - 1 : rank + 1])
-            for rank in range(1, len(ordered) + 1)
-        ),
+        status=_status(ballot, running, decided, forked=forked),
+        places=tuple(places),
         superseded=tuple(one for one in ballot.standings if one.id not in kept),
     )
+
+
+def _decided(
+    ballot: Ballot, stages: Sequence[Stage], first_approvals: Mapping[str, int]
+) -> frozenset[str]:
+    """Give the candidates for which the rule's monotone condition holds, whatever comes later."""
+    if not stages[0].rule.monotone:
+        return frozenset()
+    needed = max(stages[0].number, 1)
+    return frozenset(one.id for one in ballot.standings if first_approvals.get(one.id, 0) >= needed)
 
 
 def _ruled(ballot: Ballot, one: Standing) -> Place | None:
@@ -141,7 +154,11 @@ def _ruled(ballot: Ballot, one: Standing) -> Place | None:
 
 
 def _place(
-    stages: Sequence[Stage], scores: Sequence[Scores], rank: int, pair: Sequence[Standing]
+    stages: Sequence[Stage],
+    scores: Sequence[Scores],
+    decided: frozenset[str],
+    rank: int,
+    pair: Sequence[Standing],
 ) -> Place:
     one = pair[0]
     if len(pair) == 1:
@@ -150,6 +167,9 @@ def _place(
     if one.ruled != other.ruled:
         why = "an operator's ruling speaks against the next one, or for this very result"
         return Place(rank=rank, candidate=one, by="ruling", why=why)
+    if one.id in decided and other.id not in decided:
+        why = "the electorate's first votes decided for it"
+        return Place(rank=rank, candidate=one, by=str(stages[0]), why=why)
     for stage, score in zip(stages, scores, strict=True):
         if score.keys[one.id] != score.keys[other.id]:
             why = f"{score.words(one)}, against {score.words(other)}"
@@ -158,22 +178,14 @@ def _place(
 
 
 def _status(
-    ballot: Ballot,
-    running: Sequence[Standing],
-    stages: Sequence[Stage],
-    first_approvals: Mapping[str, int] | None,
-    *,
-    forked: bool,
+    ballot: Ballot, running: Sequence[Standing], decided: frozenset[str], *, forked: bool
 ) -> Status:
     if not running:
         return "open"
-    decided: set[str | None] = set()
-    if first_approvals is not None and stages[0].rule.monotone:
-        needed = stages[0].number
-        decided = {one.id for one in running if first_approvals.get(one.id, 0) >= needed}
     # "None so far" decides nothing about what was published after it.
     fresh = any(one.ruled >= 0 for one in running)
-    decided |= {one.candidate for one in ballot.rulings if one.candidate or not fresh}
-    if not decided:
+    ruled = {one.candidate for one in ballot.rulings if one.candidate is not None or not fresh}
+    settled = ruled | decided
+    if not settled:
         return "leading"
-    return "contested" if len(decided) > 1 or forked else "decided"
+    return "contested" if len(settled) > 1 or forked else "decided"

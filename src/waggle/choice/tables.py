@@ -30,8 +30,9 @@ _NOW = f"""iif(voter IN (SELECT checker FROM run WHERE candidate = ?1),
 
 A voter that ran checks on the candidate is judged without them.
 """
+# The limit keeps SQLite from working out `now` anew for every column that is made of it.
 _JUDGED = f"""(SELECT voter, family, score, truth AS was, {_NOW} AS now FROM vote
-    WHERE candidate = ?1 AND counted LIMIT -1)"""  # noqa: S608 - put together from the constants above
+    WHERE candidate = ?1 AND counted LIMIT -1)"""  # noqa: S608 - put together from constants
 _RECORD_UPSERT = """ON CONFLICT(who) DO UPDATE SET tp = tp + excluded.tp, fp = fp + excluded.fp,
     tn = tn + excluded.tn, fn = fn + excluded.fn"""
 
@@ -44,14 +45,16 @@ def _move_records(who: str, only: str = "") -> str:
   FROM {_JUDGED} WHERE now <> was {only} GROUP BY {who} {_RECORD_UPSERT}"""  # noqa: S608 - the same
 
 
+VERDICT = f"SELECT verdict, {truth('?1')} FROM candidate WHERE n = ?1"  # noqa: S608 - the same
+"""Give a candidate's (?1) verdict as it stands, and as it has to be."""
+STALE = f"SELECT EXISTS(SELECT 1 FROM vote WHERE candidate = ?1 AND truth <> {_NOW})"  # noqa: S608
+"""Tell whether a vote on a candidate (?1) is not judged by its truth now (verdict ?2)."""
 SETTLE = (
     _move_records("voter"),
     _move_records("family", "AND family <> voter"),
     f"UPDATE vote SET truth = {_NOW} WHERE candidate = ?1",  # noqa: S608 - the same
 )
 """Bring votes on a candidate (?1), and the records that rest on them, to its verdict (?2)."""
-STALE = f"SELECT EXISTS(SELECT 1 FROM vote WHERE candidate = ?1 AND truth <> {_NOW})"  # noqa: S608
-"""Tell whether a vote on a candidate (?1) is not judged by its truth now (verdict ?2)."""
 
 
 def _tally(row: str, sign: str) -> str:

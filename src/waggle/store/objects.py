@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
@@ -23,10 +24,12 @@ from waggle.base.errors import WaggleError
 from waggle.store.git import ZERO, Git, GitFailedError, running
 from waggle.store.identity import sync_folder
 
-KEPT_REFS = "refs/waggle-kept"
-"""What holds a carried commit from its append until a frame holds it."""
 REF_LOCK_STALE_S = 10
 """Age in seconds from which a ref's lock may be taken for what a killed git left behind."""
+_GC_S_MAX = 12 * 3600
+_WRITE_TRIES = 5
+_KEEP_NOTE = "waggle-carries"
+"""Starts the `.keep` file of a pack that is ours; the commits that it is kept for follow."""
 _BLOB, _TREE = b"100644", b"40000"
 _NAMES = {ObjectType.BLOB: b"blob", ObjectType.TREE: b"tree", ObjectType.COMMIT: b"commit"}
 _REF = re.compile(rb"([0-9a-f]{40})\n|ref: .*\n")
@@ -60,23 +63,30 @@ class Objects:
         oid = sha1(
             b"%b %d\0%b" % (_NAMES[kind], len(data), data), usedforsecurity=False
         ).hexdigest()
-        try:
-            if self._holds(oid, data):
-                self._reused.append(oid)
-                return oid
-            loose = self._loose(oid)
-            if os.path.exists(loose):
-                # libgit2 would take a torn file for the object and not write it.
-                os.chmod(loose, 0o600)
-                os.remove(loose)
-            self._wrote = True
-            return str(self.repository.write(kind, data))
-        except (pygit2.GitError, OSError) as error:
-            raise WaggleError(
-                "environment",
-                f"git objects cannot be written: {error}",
-                "Free disk space or make .git/objects writable; the journal keeps every entry.",
-            ) from error
+        for tries_left in reversed(range(_WRITE_TRIES)):
+            try:
+                if self._holds(oid, data):
+                    self._reused.append(oid)
+                    return oid
+                self._remove_torn(oid)
+                self._wrote = True
+                return str(self.repository.write(kind, data))
+            except (pygit2.GitError, OSError) as error:
+                # `git gc` takes empty folders away, also the one that is being written to.
+                if not tries_left:
+                    raise WaggleError(
+                        "environment",
+                        f"git objects cannot be written: {error}",
+                        "Free disk space or make .git/objects writable; the journal keeps all.",
+                    ) from error
+        raise AssertionError("the last try has returned or raised")
+
+    def _remove_torn(self, oid: str) -> None:
+        """Remove a file that cannot be read: libgit2 would take it for the object."""
+        path = self._loose(oid)
+        if os.path.exists(path):
+            os.chmod(path, 0o600)
+            os.remove(path)
 
     def _holds(self, oid: str, data: bytes) -> bool:
         try:
@@ -128,9 +138,9 @@ class Objects:
         try:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
+            sync_folder(os.path.dirname(path))
         except FileNotFoundError:
             return  # it lies in a pack, which git has synced
-        sync_folder(os.path.dirname(path))
 
     def raw(self, oid: str) -> bytes:
         """Give an object's bytes; raise MissingObjectError."""
@@ -218,9 +228,31 @@ class Objects:
 
     def _stale(self, lock: str) -> bool:
         made = os.stat(lock).st_mtime
+        return self._age(made) > REF_LOCK_STALE_S and not running(self.common_dir, made)
+
+    def _age(self, made: float) -> float:
+        """Give the seconds since a file time, by the clock that stamps files here."""
         with tempfile.TemporaryFile(dir=self.common_dir) as probe:
-            now = os.fstat(probe.fileno()).st_mtime  # by the clock that stamped the lock
-        return now - made > REF_LOCK_STALE_S and not running(self.common_dir, made)
+            return os.fstat(probe.fileno()).st_mtime - made
+
+    def collecting(self) -> bool:
+        """Tell whether `git gc` is at work here; `git prune` by hand does not say that it is.
+
+        gc.pid holds its process and host. Like git itself, this takes a file of a process that is
+        gone, or of more than 12 hours ago, for what a crash left.
+        """
+        path = os.path.join(self.common_dir, "gc.pid")
+        pid, _, host = _head(path).decode(errors="replace").strip().partition(" ")
+        if not pid.isdecimal():
+            return False
+        if host == socket.gethostname():
+            import psutil
+
+            return psutil.pid_exists(int(pid))
+        try:
+            return self._age(os.stat(path).st_mtime) < _GC_S_MAX
+        except FileNotFoundError:
+            return False
 
     def set_ref(self, name: str, new: str) -> None:
         """Point a replaceable local ref at `new`, durably."""
@@ -235,29 +267,39 @@ class Objects:
     def keep(self, commits: Sequence[str]) -> None:
         """Hold commits, and make all that is new in them durable, until a frame carries them.
 
-        Raises `not_found` where git does not have the whole of one.
+        They go into a pack of their own with a `.keep` file, which no `git gc` touches: a ref
+        would come too late for one that is running. Raises `not_found` where git does not have
+        the whole of a commit.
         """
-        names = ("rev-list", "--objects", "--no-object-names", "--unpacked", *commits)
+        new = ("rev-list", "--objects", "--no-object-names", "--unpacked", *commits)
+        known = ("--not", "--remotes", "--tags", "--glob=refs/waggle/*")
         try:
-            listed = self.git.text(*names, "--not", "--remotes", "--glob=refs/waggle*")
+            listed = self.git.run(*new, *known)
+            if not listed:
+                return
+            pack = self.git.run("pack-objects", "--quiet", "--stdout", data=listed)
         except GitFailedError as error:
             raise WaggleError(
                 "not_found",
                 f"git does not have the whole of {', '.join(commits)}: {error.message}",
                 "Make the commit again, then publish it; nothing was appended.",
             ) from error
-        for oid in listed.split():
-            self._sync_loose(oid)
-        sync_folder(os.path.join(self.common_dir, "objects"))
-        for oid in commits:
-            self.set_ref(f"{KEPT_REFS}/{oid}", oid)
+        note = " ".join((_KEEP_NOTE, *commits))
+        self.git.run("index-pack", "--stdin", f"--keep={note}", data=pack)
+        sync_folder(os.path.join(self.common_dir, "objects", "pack"))
 
     def let_go(self, commits: Sequence[str]) -> None:
-        """Drop what `keep` holds of these commits: frames carry them now."""
-        held = self.refs(KEPT_REFS) if commits else {}
-        names = [name for name in (f"{KEPT_REFS}/{oid}" for oid in commits) if name in held]
-        if names:
-            self.drop_refs(names)
+        """Leave to git what `keep` holds of these commits: frames carry them now."""
+        folder = os.path.join(self.common_dir, "objects", "pack")
+        if not commits or not os.path.isdir(folder):
+            return
+        for name in os.listdir(folder):
+            if not name.endswith(".keep"):
+                continue
+            path = os.path.join(folder, name)
+            mark, *held = _head(path).decode(errors="replace").split() or [""]
+            if mark == _KEEP_NOTE and set(held) <= set(commits):
+                os.remove(path)
 
     def _ref_path(self, name: str) -> str:
         return os.path.join(self.common_dir, *name.split("/"))

@@ -4,7 +4,8 @@
 2. objects  blob, tree and commit are written and synced
 3. ref      the replica's own ref is moved by compare-and-swap and synced
 4. sealed   the journal notes the frame's id
-5. trim     frames sealed earlier are read back whole; only then do their entries leave the journal
+5. trim     frames sealed earlier are read back whole while no `git gc` is at work, which might not
+            have seen their ref; only then do their entries leave the journal
 
 A crash before 4 leaves the plan, and the same plan gives the same bytes, so doing it again is
 harmless. The newest frame always stays in the journal: if `git gc --prune=now` removes objects
@@ -97,7 +98,7 @@ class Sealer:
         return sealed
 
     def _mend(self, space: str) -> None:
-        """Write the newest frame and its ref again where git lost them since."""
+        """Write again what git lost since: the frames that are still here, the newest one's ref."""
         row = self.journal.db.execute(
             "SELECT space, first, last, parent, oid FROM frame"
             " WHERE space=? AND oid IS NOT NULL ORDER BY first DESC LIMIT 1",
@@ -105,6 +106,7 @@ class Sealer:
         ).fetchone()
         if row:
             plan = Plan(*row)
+            self._trim(space, keep_from=plan.first)
             oid = self._read_back(plan)
             if self.objects.ref(ref_name(space, self.journal.replica)) != oid:
                 self._point(plan, oid)
@@ -239,7 +241,13 @@ class Sealer:
         return status == 0
 
     def _trim(self, space: str, keep_from: int) -> None:
-        """Let entries of older frames go, each after its frame was read back whole."""
+        """Let entries of older frames go, each after its frame was read back whole.
+
+        A `git gc --prune=now` that looked at the refs before the frame's moved can still take it,
+        so they stay while one is at work; one that starts later sees the ref.
+        """
+        if self.objects.collecting():
+            return
         rows = self.journal.db.execute(
             "SELECT space, first, last, parent, oid FROM frame"
             " WHERE space=? AND oid IS NOT NULL AND first<? ORDER BY first",
@@ -277,6 +285,15 @@ class Sealer:
         return oid
 
     def close(self, space: str) -> None:
-        """Seal everything and read the last frame back too, so that the journal can be left."""
+        """Seal everything and read the last frame back too, so that the journal can be left.
+
+        Raises `busy` while `git gc` is at work.
+        """
         self.seal(space)
+        if self.objects.collecting():
+            raise WaggleError(
+                "busy",
+                "`git gc` is at work, so frames cannot be known to be safe yet",
+                "Repeat the command when it has ended; nothing is lost.",
+            )
         self._trim(space, keep_from=2**62)
