@@ -140,7 +140,7 @@ class World:
     def exchange_objects(self, into: Space, source: Space) -> None:
         """Fetch all that another store's refs of logs reach, without moving any ref of a log."""
         path = source.repository.common_dir
-        into.objects.git.run("fetch", "-q", path, "refs/waggle/*:refs/waggle-remote/other/*")
+        into.objects.git.run("fetch", "-q", path, "+refs/waggle/*:refs/waggle-remote/other/*")
 
     def exchange(self, into: Space, source: Space) -> None:
         """Fetch all logs of another store's space, as git carries them, and take them in."""

@@ -79,8 +79,8 @@ def publish(space: Space, folder: str, number: int, task: str) -> tuple[str, str
     """A candidate commit that no branch holds; give its entry, its id, and how often gc won."""
     for lost in range(100):
         text = f"answer {number}, attempt {lost}"
-        blob = git(folder, "hash-object", "-w", "--stdin", data=text.encode())
         try:
+            blob = git(folder, "hash-object", "-w", "--stdin", data=text.encode())
             tree = git(folder, "mktree", data=f"100644 blob {blob}\ta.txt\n".encode())
             commit = git(folder, "commit-tree", tree, "-m", text)
             space.objects.keep([commit])

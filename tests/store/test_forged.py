@@ -162,6 +162,10 @@ WRONG: dict[str, tuple[Callable[[Forger], str], str]] = {
 }
 
 
+FRAMES_BEFORE = {"a gap": 2, "the same frame twice": 2}
+"""Entries in right frames before the wrong one: these count."""
+
+
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_log_is_refused_and_shown_and_the_rest_goes_on(
     world: World, space: Space, wrong: str
@@ -177,7 +181,9 @@ def test_a_wrong_log_is_refused_and_shown_and_the_rest_goes_on(
     found = space.find_logs()
     assert [item.replica for item in found] == [forger.replica]
     assert any(part in found[0].what for part in why.split("|")), found
-    assert {task.body.title for task in tasks(space.db)} == {"x", "honest"}
+    kept = FRAMES_BEFORE.get(wrong, 0)
+    expected = {"x", "honest", *(f"forged {n}" for n in range(kept))}
+    assert {task.body.title for task in tasks(space.db)} == expected
     space.rebuild()
     assert mine.id in {task.id for task in tasks(space.db)}
 
@@ -329,7 +335,6 @@ def test_a_fork_looks_the_same_whichever_history_came_first(world: World) -> Non
 
 def test_a_forked_log_may_grow_and_stays_forked(world: World, space: Space) -> None:
     forger = world.forger(space)
-    lines = forger.lines(1)
     left, right = two_histories(forger)
     for end in (left, right):
         forger.point(end)
@@ -340,8 +345,7 @@ def test_a_forked_log_may_grow_and_stays_forked(world: World, space: Space) -> N
     )
     forger.point(more)
     space.find_logs()
-    assert lines
-    assert space.view.admitted() == {} or space.digest()[1][forger.replica].seq == 2
+    assert space.digest()[1][forger.replica].seq == 2
     assert len(verify(space).forks) == 1
 
 

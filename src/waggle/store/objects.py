@@ -212,7 +212,7 @@ class Objects:
         lock = f"{path}.lock"
         if os.path.exists(lock) and self._stale(lock):
             os.remove(lock)
-        if not os.path.isfile(path) or _REF.fullmatch(_head(path)):
+        if not _broken(path):
             return
         try:
             handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -220,7 +220,7 @@ class Objects:
             return
         try:
             # Under git's own lock: nobody has mended it in between.
-            if not _REF.fullmatch(_head(path)):
+            if _broken(path):
                 os.remove(path)
         finally:
             os.close(handle)
@@ -271,12 +271,15 @@ class Objects:
         would come too late for one that is running. Raises `not_found` where git does not have
         the whole of a commit.
         """
-        new = ("rev-list", "--objects", "--no-object-names", "--unpacked", *commits)
-        known = ("--not", "--remotes", "--tags", "--glob=refs/waggle/*")
+        tips = self.git.text(
+            "for-each-ref", "--format=%(objectname)", "refs/remotes", "refs/tags", "refs/waggle/"
+        ).split()
+        # A ref whose frame git lost excludes nothing; the next sealing mends it.
+        known = [f"^{oid}" for oid in dict.fromkeys(tips) if self.readable(oid)]
+        wanted = "\n".join((*commits, *known)).encode()
+        listing = ("rev-list", "--objects", "--no-object-names", "--unpacked", "--stdin")
         try:
-            listed = self.git.run(*new, *known)
-            if not listed:
-                return
+            listed = self.git.run(*listing, data=wanted)
             pack = self.git.run("pack-objects", "--quiet", "--stdout", data=listed)
         except GitFailedError as error:
             raise WaggleError(
@@ -284,8 +287,19 @@ class Objects:
                 f"git does not have the whole of {', '.join(commits)}: {error.message}",
                 "Make the commit again, then publish it; nothing was appended.",
             ) from error
-        note = " ".join((_KEEP_NOTE, *commits))
-        self.git.run("index-pack", "--stdin", f"--keep={note}", data=pack)
+        if listed:
+            self._keep_pack(pack, " ".join((_KEEP_NOTE, *commits)))
+
+    def _keep_pack(self, pack: bytes, note: str) -> None:
+        for tries_left in reversed(range(_WRITE_TRIES)):
+            try:
+                self.git.run("index-pack", "--stdin", f"--keep={note}", data=pack)
+            except GitFailedError:
+                # `git gc --prune=now` takes the temporary files of others away, too.
+                if not tries_left:
+                    raise
+            else:
+                break
         sync_folder(os.path.join(self.common_dir, "objects", "pack"))
 
     def let_go(self, commits: Sequence[str]) -> None:
@@ -310,10 +324,19 @@ class Objects:
         try:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
+            while (path := os.path.dirname(path)) != self.common_dir:
+                sync_folder(path)
         except FileNotFoundError:
-            return
-        while (path := os.path.dirname(path)) != self.common_dir:
-            sync_folder(path)
+            return  # git keeps it elsewhere, or has moved it into packed-refs just now
+
+
+def _broken(path: str) -> bool:
+    """Tell whether the file of a ref is there without an id in it."""
+    try:
+        with open(path, "rb") as file:
+            return not _REF.fullmatch(file.read(4096))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return False
 
 
 def _head(path: str) -> bytes:

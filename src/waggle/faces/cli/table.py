@@ -128,7 +128,7 @@ def plain(event: Event) -> None:
     if event.n is not None:
         parts.append(f"#{event.n} {event.size} bytes")
     if event.command:
-        parts.append(f"{'passed' if event.exit == 0 else 'failed'}: {event.command}")
+        parts.append(f"{'passed' if event.exit == 0 else 'failed'}: {printable(event.command, 60)}")
     if event.candidate:
         parts.append(short(event.candidate))
     if event.message:

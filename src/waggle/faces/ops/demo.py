@@ -23,7 +23,16 @@ from waggle.faces.ops.race import RACE, RaceRequest, RaceResult
 from waggle.faces.ops.registry import Operation, opt
 from waggle.faces.ops.shapes import CandidateShape, printable, short
 
-HONEST = ("broad", "operators", "constants", "names", "statements")
+AGENTS = {
+    "broad": 600,
+    "thorough": 600,
+    "operators": 200,
+    "constants": 250,
+    "boaster": 600,
+    "cheat": 600,
+    "mortal": 600,
+}
+"""The repair agents' strategies, and how many candidates each may try."""
 ROGUES = ("boaster", "cheat", "mortal")
 PROMPT = "make the tests pass"
 
@@ -34,8 +43,8 @@ class DemoRequest(Struct, frozen=True, kw_only=True):
     folder: Annotated[
         str | None, opt("where to make it; default a new temporary folder", "DIR")
     ] = None
-    seed: Annotated[int, opt("the agents' seed", "N")] = 1
-    seconds: Annotated[float, opt("each agent's budget of time", "S")] = 12.0
+    seed: Annotated[int, opt("the agents' seed", "N")] = 3
+    seconds: Annotated[float, opt("each agent's budget of time", "S")] = 40.0
 
 
 class DemoResult(Struct, frozen=True, kw_only=True):
@@ -88,7 +97,7 @@ def _tests(examples: str) -> tuple[str, str]:
 def _agent(examples: str, strategy: str, request: DemoRequest) -> str:
     script = os.path.join(examples, "repair", "agent.py")
     words = [sys.executable, script, "--strategy", strategy, "--seed", str(request.seed)]
-    words += ["--budget", f"{request.seconds:g}"]
+    words += ["--budget", f"{request.seconds:g}", "--evaluations", str(AGENTS[strategy])]
     return f"{strategy}={shlex.join(words)}"
 
 
@@ -112,10 +121,10 @@ def _demo(ctx: Context, request: DemoRequest) -> DemoResult:
     ctx.listen(Event(event="demo", task="", message=f"a project with bugs: {project}"))
     race = RaceRequest(
         prompt=PROMPT,
-        agent=tuple(_agent(examples, strategy, request) for strategy in (*HONEST, *ROGUES)),
+        agent=tuple(_agent(examples, strategy, request) for strategy in AGENTS),
         test=tests,
-        jobs=2,
-        timeout=60.0,
+        jobs=os.cpu_count() or 2,
+        timeout=2 * request.seconds,
         checkpoint_every=1.0,
     )
     try:

@@ -1,0 +1,95 @@
+"""How much is measured: the sizes of the goals, and small ones that only show that it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Sizes and repetitions of one run."""
+
+    append_block: int
+    append_blocks: int
+    batch: int
+    batches: int
+    writers: int
+    writer_appends: int
+    writer_rounds: int
+    opens: int
+    voters: int
+    families: int
+    candidates: int
+    ladder: tuple[int, ...]
+    """Numbers of votes, rising; each a log of its own."""
+    reads: int
+    """Choices read at each number of votes; at most twice the candidates of a task, because each
+    check that moves a record is one that the candidate did not have."""
+    small_tasks: int
+    sealed: int
+    """The step of the ladder whose rebuild has a goal."""
+    rebuilds: tuple[int, ...]
+    """Repetitions for each step of the ladder."""
+    verifies: int
+    pack_votes: int
+    frames: tuple[int, ...]
+    commands: int
+    races: int
+    race_commands: int
+    agents: int
+    files: int
+    """In the repository that is raced in."""
+
+
+FULL = Sizes(
+    append_block=2048,
+    append_blocks=4,
+    batch=1000,
+    batches=40,
+    writers=8,
+    writer_appends=250,
+    writer_rounds=5,
+    opens=100,
+    voters=1000,
+    families=20,
+    candidates=50,
+    ladder=(1_000, 10_000, 100_000, 1_000_000),
+    reads=60,
+    small_tasks=20,
+    sealed=100_000,
+    rebuilds=(7, 7, 7, 3),
+    verifies=3,
+    pack_votes=20_000,
+    frames=(100, 1000),
+    commands=40,
+    races=9,
+    race_commands=5,
+    agents=8,
+    files=100,
+)
+QUICK = Sizes(
+    append_block=10,
+    append_blocks=2,
+    batch=20,
+    batches=2,
+    writers=2,
+    writer_appends=5,
+    writer_rounds=1,
+    opens=2,
+    voters=20,
+    families=4,
+    candidates=5,
+    ladder=(20, 40, 200),
+    reads=4,
+    small_tasks=4,
+    sealed=40,
+    rebuilds=(1, 1, 1),
+    verifies=1,
+    pack_votes=100,
+    frames=(20, 50),
+    commands=2,
+    races=1,
+    race_commands=1,
+    agents=2,
+    files=5,
+)
