@@ -21,7 +21,7 @@ class Goal:
     def text(self, unit: str) -> str:
         """Give the goal in words."""
         sign = "≥" if self.at_least else "≤"
-        return f"{sign} {f'{self.limit:g}×' if self.of == 'ratio' else spoken(self.limit, unit)}"
+        return f"{sign} {f'{self.limit:g}x' if self.of == 'ratio' else spoken(self.limit, unit)}"
 
     def met(self, figure: float, ratio: float | None) -> bool:
         """Tell whether the medians keep the limit."""
@@ -60,10 +60,10 @@ class Row:
         return (
             self.what,
             str(self.ours),
-            f"{self.baseline}: {self.against}" if self.baseline else "–",
-            "–" if self.ratio is None else f"{self.ratio:.2f}×",
-            ", ".join(goal.text(self.ours.unit) for goal in self.goals) or "–",
-            {True: "yes", False: "**no**", None: "–"}[self.met],
+            f"{self.baseline}: {self.against}" if self.baseline else "-",
+            "-" if self.ratio is None else f"{self.ratio:.2f}x",
+            ", ".join(goal.text(self.ours.unit) for goal in self.goals) or "-",
+            {True: "yes", False: "**no**", None: "-"}[self.met],
             str(self.ours.n),
         )
 

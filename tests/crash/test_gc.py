@@ -6,6 +6,8 @@ the newest frame, and `Objects.keep` holds a carried commit until its frame does
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import threading
 from collections import Counter
@@ -18,6 +20,7 @@ from tests.crash.writer import Job
 
 from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
+from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
 from waggle.store.space import Draft, Space
 
@@ -73,6 +76,31 @@ def test_entries_survive_collections(tmp_path: Path, tally: Counter[str]) -> Non
     tally["entries acknowledged beside git gc"] += len(writer.acked)
     assert not writer.errors, writer.errors
     examine(folder, [writer.acked], tally)
+
+
+def test_no_entry_leaves_the_journal_while_git_gc_is_at_work(
+    tmp_path: Path, tally: Counter[str]
+) -> None:
+    """It may not have seen the frame's ref, and take the frame after it was read back."""
+    folder = new_store(str(tmp_path))
+    pid = Path(folder, ".git", "gc.pid")
+    acked: dict[str, str] = {}
+
+    def add_and_seal(title: str) -> list[int]:
+        acked[title] = space.append(Draft(body=TaskAdd(title=title)), ANN).id
+        space.seal()
+        return [seq for seq, _, _ in space.journal.read(space.name, 0)]
+
+    with open_space(folder) as space:
+        add_and_seal("a")
+        pid.write_text(f"{os.getpid()} {socket.gethostname()}")
+        assert add_and_seal("b") == [1, 2]
+        assert add_and_seal("c") == [1, 2, 3]
+        with subprocess.Popen(["git", "version"], stdout=subprocess.PIPE) as gone:
+            gone.communicate()
+        pid.write_text(f"{gone.pid} {socket.gethostname()}")
+        assert add_and_seal("d") == [4]
+    examine(folder, [acked], tally)
 
 
 def publish(space: Space, folder: str, number: int, task: str) -> tuple[str, str, int]:

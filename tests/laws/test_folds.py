@@ -171,13 +171,18 @@ def test_two_processes_fold_into_one_view(made: Made, seed: int) -> None:
         assert digests == {straight.digest()}
 
 
+def _interrupted(view: View, entries: Sequence[Entry]) -> None:
+    with view.transaction():
+        view.fold(entries)
+        raise KeyboardInterrupt
+
+
 @given(worlds(max_steps=30))
 def test_a_fold_that_fails_leaves_the_view_as_it_was(made: Made) -> None:
     with folded([]) as view, folded([made.entries]) as straight:
         before = view.digest()
-        with pytest.raises(KeyboardInterrupt), view.transaction():
-            view.fold(made.entries)
-            raise KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            _interrupted(view, made.entries)
         assert view.digest() == before
         with view.transaction():
             view.fold(made.entries)

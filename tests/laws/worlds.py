@@ -90,6 +90,12 @@ class World:
         self.tasks: list[str] = []
         self.candidates: list[tuple[str, str]] = []
         """Ids with the tasks that they are for."""
+        self.brought: dict[str, list[str]] = {}
+        """Candidates by writer."""
+        self.made_ms = START_MS
+        """When the last ruling was made."""
+        self.log, self.by = self.logs[0], AGENTS[0]
+        """Who appends next."""
         self.valid_rulings: set[str] = set()
         """Signatures of rulings that were made as rulings have to be made."""
 
@@ -105,10 +111,9 @@ class World:
     def step(self) -> None:
         """Let time pass or not, and somebody append something."""
         self.now_ms += self.random.choice((0, 0, 1, 40))
-        log = self.random.choice(self.logs)
-        by = self.random.choice(AGENTS)
+        self.log, self.by = self.random.choice(self.logs), self.random.choice(AGENTS)
         kind = self.random.choice(_OFTEN if self.tasks else (TaskAdd,))
-        self.write(log, by, GENERATORS[kind](self))
+        self.write(self.log, self.by, GENERATORS[kind](self))
 
     def write(self, log: Log, by: Agent, value: Body, was: str | None = None) -> str:
         """Append a body to a log."""
@@ -118,6 +123,7 @@ class World:
             self.tasks.append(entry)
         if isinstance(value, Candidate):
             self.candidates.append((entry, value.task))
+            self.brought.setdefault(f"{log.replica}/{by.name}", []).append(entry)
         return entry
 
     def write_junk(self, log: Log) -> None:
@@ -140,13 +146,14 @@ def _task(world: World) -> TaskAdd:
 
 def _candidate(world: World) -> Candidate:
     task = world.task()
+    own = world.brought.get(f"{world.log.replica}/{world.by.name}", [])
     return Candidate(
         task=task,
         text=world.random.choice((None, "x", "\u00fc\n")),
         result=f"{world.random.randrange(3):032x}",
         size=world.random.randrange(3),
         confidence=world.random.choice((None, 0, 55, 95, 100)),
-        supersedes=world.candidate(task) if world.random.random() < 0.3 else None,
+        supersedes=world.random.choice((None, *own, world.candidate(task))),
         flags=world.random.choice(((), ("edits a test",))),
     )
 
@@ -170,7 +177,8 @@ def _check(world: World) -> Check:
 def _ruling(world: World) -> Ruling:
     task = world.task()
     number = world.random.choice((10, 10, 11, 12))
-    made = world.now_ms + world.random.choice((-50, -1, 0, 0, 5))
+    made = world.random.choice((world.now_ms - 50, world.now_ms, world.made_ms, world.now_ms + 5))
+    world.made_ms = made
     candidate = world.random.choice((None, world.candidate(task), world.candidate()))
     bare = Ruling(
         task=task,
@@ -291,5 +299,3 @@ def shuffled(random: Random, entries: Sequence[Entry]) -> list[list[Entry]]:
         batches.append(order[:size])
         del order[:size]
     return batches
-
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 from collections.abc import Callable, Mapping
 
@@ -23,6 +22,7 @@ from waggle.base.errors import WaggleError
 from waggle.causal.checkpoints import Checkpoint, checkpoints, ref_of
 from waggle.eventual.tasks import Task
 from waggle.log.entry import Agent
+from waggle.store.git import GitFailedError
 from waggle.store.space import Draft, Space
 
 
@@ -72,6 +72,7 @@ class Attempt:
         logs = os.path.join(space.store_dir, "runs", task.id[:16])
         self.log = os.path.join(logs, f"{run.label}.log")
         self.note = os.path.join(logs, f"{run.label}.process")
+        self.outcome = os.path.join(logs, f"{run.label}.outcome.json")
         self.report = os.path.join(logs, f"{run.label}.report.json")
         saved = {
             one.run: one for one in checkpoints(space.db, task.id) if one.writer == self.writer
@@ -89,24 +90,49 @@ class Attempt:
 
     async def carry_out(self) -> None:
         """Run the agent to its end and record what came of it."""
+        if process.end_orphans(self.note):
+            self._say("took_over", message="ended the agent that a killed race had left")
         try:
-            tree = await self._prepare()
-            ended = await self._work(tree)
+            ended = await self._ended_before() or await self._work(await self._prepare())
         except WaggleError as error:
+            if interrupted(error):
+                raise
             self._finish("crashed", None, f"{error.message}. {error.next_step}")
-            return
-        await self._conclude(ended)
+        else:
+            await self._conclude(ended)
         await asyncio.to_thread(worktree.remove, self.space.repository, self.path)
         _forget(self.note)
+        _forget(self.outcome)
+
+    async def _ended_before(self) -> Ended | None:
+        """Give how the agent ended, where a race was killed after that and before it was told."""
+        ended = self._noted_outcome()
+        kept = worktree.existing(self.path, self.base)
+        if ended is not None and kept is not None:
+            await self._save(kept)
+        return ended
+
+    def _noted_outcome(self) -> Ended | None:
+        try:
+            with open(self.outcome, "rb") as file:
+                return msgspec.json.decode(file.read(), type=Ended)
+        except (FileNotFoundError, msgspec.MsgspecError):  # still to be run, or cut off by a crash
+            return None
+
+    def _note_outcome(self, ended: Ended) -> Ended:
+        """Remember how the agent ended until the log tells it: a finished one never runs again."""
+        with open(self.outcome, "wb") as file:
+            file.write(msgspec.json.encode(ended))
+        return ended
 
     # --- before ----------------------------------------------------------------------------
 
     async def _prepare(self) -> Worktree:
         """Give the worktree: the one from before a crash, or a new one with the last checkpoint."""
-        self._end_orphan()
         kept = worktree.existing(self.path, self.base)
         if kept is not None:
             return kept
+        await asyncio.to_thread(worktree.remove, self.space.repository, self.path)
         tree = await asyncio.to_thread(
             worktree.add, self.space.repository, self.path, self.base, clone=self.options.clone
         )
@@ -114,6 +140,7 @@ class Attempt:
             await asyncio.to_thread(worktree.restore, tree, self.commit)
         if self.task.body.setup:
             await self._set_up(self.task.body.setup)
+        worktree.mark_ready(tree)
         return tree
 
     async def _set_up(self, command: str) -> None:
@@ -122,6 +149,7 @@ class Attempt:
         started = await process.start(
             process.shell(command), cwd=self.path, env=env, stdin=b"", log=log
         )
+        process.note(self.note, started.pid)
         ended = await process.wait(started, self.options.timeout_s)
         if ended.exit:
             raise WaggleError(
@@ -129,14 +157,6 @@ class Attempt:
                 f"setup ended with status {ended.exit}; its output is in {log}",
                 "Correct --setup and race again.",
             )
-
-    def _end_orphan(self) -> None:
-        """End an agent that outlived a race which was killed: its worktree is taken over."""
-        if os.path.exists(self.note):
-            with open(self.note, encoding="utf-8") as file:
-                known = json.load(file)
-            if process.end_orphan(known["pid"], known["born"]):
-                self._say("took_over", message="ended the agent that a killed race had left")
 
     # --- while it works --------------------------------------------------------------------
 
@@ -147,22 +167,17 @@ class Attempt:
         started = await process.start(
             argv, cwd=self.path, env=self._environment(), stdin=stdin, log=self.log
         )
-        self._note(started.pid)
+        process.note(self.note, started.pid)
         self._say("started")
         ended = asyncio.Event()
         watcher = asyncio.create_task(self._watch(tree, ended))
         try:
-            return await process.wait(started, self.options.timeout_s)
+            return self._note_outcome(await process.wait(started, self.options.timeout_s))
         finally:
             # Also when the operator stops the race: what the agent did so far is kept, and a
             # resumed race goes on from it.
             ended.set()
             await asyncio.shield(watcher)
-
-    def _note(self, pid: int) -> None:
-        """Remember which process is ours, so that a resumed race can take over."""
-        with open(self.note, "w", encoding="utf-8") as file:
-            json.dump({"pid": pid, "born": process.birth(pid)}, file)
 
     def _environment(self) -> dict[str, str]:
         values = {
@@ -175,6 +190,7 @@ class Attempt:
             "WAGGLE_MODEL": self.by.model,
             "WAGGLE_VENDOR": self.by.vendor,
             "WAGGLE_SESSION": self.by.session,
+            "WAGGLE_REPOSITORY": self.space.repository.common_dir if self.options.clone else None,
         }
         given = {name: value for name, value in values.items() if value is not None}
         return process.environment(self.environ, self.path, given)
@@ -184,7 +200,12 @@ class Attempt:
         while not ended.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), self.options.checkpoint_s)
-            await self._save(tree)
+            try:
+                await self._save(tree)
+            except WaggleError as error:
+                if not interrupted(error):
+                    raise
+                await self._save(tree)  # of all checkpoints this is the one to keep
 
     async def _save(self, tree: Worktree) -> None:
         """Take a checkpoint if anything changed since the last one."""
@@ -250,7 +271,7 @@ class Attempt:
             self.space.repository, self.base, commit, self.task.body.protect
         )
         if back or gone:
-            paths = ", ".join([*back, *gone][:5])
+            paths = ", ".join(worktree.readable(path) for path in [*back, *gone][:5])
             flags.append(f"edited protected paths, tested with the base's: {paths}")
         return flags
 
@@ -306,6 +327,11 @@ class Attempt:
         self.listen(
             Event(event=event, task=self.task.id, slot=self.run.slot, agent=self.by.name, **fields)  # type: ignore[arg-type]
         )
+
+
+def interrupted(error: WaggleError) -> bool:
+    """Tell whether a signal ended git: a terminal sends its Ctrl-C to git and race alike."""
+    return isinstance(error, GitFailedError) and error.status < 0
 
 
 def _spoken(code: int) -> str:

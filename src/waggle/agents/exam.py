@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -90,9 +91,13 @@ async def sit(
 async def _run(command: str, cwd: str, log: str, environ: Mapping[str, str], paper: Paper) -> Ended:
     with contextlib.suppress(FileNotFoundError):  # an earlier, unfinished exam's
         os.remove(log)
-    env = process.environment(environ, cwd, {})
+    # What is tested is an agent's work: it may not rule either (see faces/operator.py).
+    env = process.environment(environ, cwd, {"WAGGLE_RUN": "exam"})
     started = await process.start(process.shell(command), cwd=cwd, env=env, stdin=b"", log=log)
+    process.note(f"{cwd}.process", started.pid)
     ended = await process.wait(started, paper.timeout_s)
+    with contextlib.suppress(FileNotFoundError):  # gone is what is wanted
+        os.remove(f"{cwd}.process")
     if ended.timed_out:
         return Ended(exit=124, timed_out=True, duration_ms=ended.duration_ms)
     return ended
@@ -145,10 +150,10 @@ def astray(repository: Repository, folder: str, tests: Sequence[str]) -> list[st
     if repository.work_tree is None:
         return []
     packages = _packages(folder)
-    words = next((test.split() for test in tests if "py" in test), [])
-    if not packages or not words:
+    test = next((test for test in tests if "py" in test), None)
+    if not packages or test is None:
         return []
-    python = words[0] if "python" in os.path.basename(words[0]) else "python3"
+    python = _interpreter(test)
     try:
         done = subprocess.run(
             [python, "-c", _PROBE, *packages],
@@ -169,6 +174,15 @@ def astray(repository: Repository, folder: str, tests: Sequence[str]) -> list[st
         if os.path.realpath(origin).startswith(own)
         and not os.path.realpath(origin).startswith(inside)
     ]
+
+
+def _interpreter(test: str) -> str:
+    """Give the Python that a test runs with, as far as its first word tells."""
+    try:
+        first = shlex.split(test)[0]
+    except (ValueError, IndexError):  # a shell may understand it
+        return "python3"
+    return first if "python" in os.path.basename(first) else "python3"
 
 
 def _packages(folder: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -150,9 +151,37 @@ def birth(pid: int) -> float | None:
         return None
 
 
-def end_orphan(pid: int, born: float) -> bool:
-    """End the process group of an agent whose race died; tell whether it was still there."""
-    if birth(pid) != born:
+def note(path: str, pid: int) -> None:
+    """Write down which process is ours, so that whoever comes after a crash can end it."""
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"pid": pid, "born": birth(pid)}, file)
+
+
+def end_orphans(path: str) -> bool:
+    """End what is left of the process group noted at `path`; tell whether anything was.
+
+    Invariant: only processes are ended that are, or descend from, the one that was noted. A number
+    is not given anew while its group lives, so a group without its leader is judged by its ages.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            known = json.load(file)
+        os.remove(path)
+    except (FileNotFoundError, ValueError):  # none was started, or the note was cut off by a crash
         return False
-    _signal(pid, signal.SIGKILL)
-    return True
+    group, born = known["pid"], known["born"]
+    if birth(group) not in {None, born}:
+        return False  # that number is someone else's now
+    left = [one for one in psutil.process_iter() if _belongs(one, group, born)]
+    if left:
+        _signal(group, signal.SIGKILL)
+    return bool(left)
+
+
+def _belongs(one: psutil.Process, group: int, born: float | None) -> bool:
+    try:
+        inside = one.pid == group if sys.platform == "win32" else os.getpgid(one.pid) == group
+        alive = inside and one.status() != psutil.STATUS_ZOMBIE
+        return alive and (born is None or one.create_time() >= born)
+    except (psutil.Error, OSError):
+        return False  # it ended while we looked

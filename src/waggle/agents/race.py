@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 
-from waggle.agents import exam, presets, witness, worktree
+from waggle.agents import exam, presets, process, witness, worktree
 from waggle.agents.attempt import Attempt, Options
 from waggle.agents.events import Event
 from waggle.agents.exam import CHECKER, Paper
 from waggle.agents.runs import Run, RunPlan, runs
 from waggle.base.errors import WaggleError
 from waggle.choice import outcome
-from waggle.eventual.tasks import Task, TaskAdd
+from waggle.eventual.tasks import Task, TaskAdd, find_task
 from waggle.log.entry import Agent
 from waggle.store.locate import Repository
 from waggle.store.space import Draft, Space
@@ -37,7 +38,7 @@ def enter(
     if body.rule:
         outcome.parse(body.rule)
     task = space.append(Draft(body=body, key=key), by)
-    if not task.fresh:
+    if not task.fresh and runs(space.db, task.id, space.replica):
         return task.id
     seen: dict[str, int] = {}
     plans = []
@@ -70,10 +71,11 @@ def _resolve(spec: str) -> presets.AgentCommand:
 
 
 def anchored(spec: str, repository: Repository, base: str, cwd: str) -> str:
-    """Give a command line whose own files are found from any worktree.
+    """Give a command line whose own files are found from the top of any worktree.
 
-    A word that names a file where the user stands, and that the base commit does not hold, becomes
-    an absolute path: so `python agent.py` works though agent.py was never committed.
+    A word that names a file where the user stands becomes its path from the top where the base
+    commit holds it, and an absolute path where it does not: so `python agent.py` works from a
+    subfolder, and though agent.py was never committed.
     """
     try:
         words = shlex.split(spec)
@@ -93,6 +95,8 @@ def anchored(spec: str, repository: Repository, base: str, cwd: str) -> str:
         )
         if status:
             changed[place] = path
+        elif inside != os.path.normpath(word):
+            changed[place] = inside if os.sep in inside else os.path.join(".", inside)
     return spec if changed == words else shlex.join(changed)
 
 
@@ -120,6 +124,8 @@ class Race:
         self.environ = environ
         self.environment = environment
         self.listen = listen
+        self.unfinished: list[WaggleError] = []
+        """Why runs could not be brought to their end; the others went on."""
         self._places = asyncio.Semaphore(options.jobs)
         self._warned = False
 
@@ -129,11 +135,28 @@ class Race:
         before = await asyncio.to_thread(witness.look, repository)
         async with asyncio.TaskGroup() as group:
             for run in runs(self.space.db, self.task.id, self.space.replica):
-                group.create_task(self._one(run))
-        await asyncio.to_thread(worktree.forget_removed, repository)
+                group.create_task(self._apart(run))
+        if not self.unfinished:
+            await asyncio.to_thread(self._clear)
         after = await asyncio.to_thread(witness.look, repository)
         self.space.seal()
-        return witness.compare(repository, before, after)
+        return witness.compare(before, after)
+
+    def _clear(self) -> None:
+        """Take away what is left of worktrees, a killed race's too; what was in them is kept."""
+        if os.path.isdir(self.options.folder):
+            for entry in os.scandir(self.options.folder):
+                worktree.remove(self.space.repository, entry.path)
+            shutil.rmtree(self.options.folder, ignore_errors=True)
+        worktree.forget_removed(self.space.repository)
+
+    async def _apart(self, run: Run) -> None:
+        """Carry out one run; what stops it stops no other."""
+        try:
+            await self._one(run)
+        except WaggleError as error:
+            self.unfinished.append(error)
+            self._say("unfinished", run, message=f"{error.message}. {error.next_step}")
 
     async def _one(self, run: Run) -> None:
         if run.status is None:
@@ -141,25 +164,9 @@ class Race:
                 await Attempt(
                     self.space, self.task, run, self.options, self.environ, self.listen
                 ).carry_out()
-        for candidate, commit in self._unchecked(run):
+        for candidate, commit in unchecked(self.space, self.task, run):
             async with self._places:
                 await self._examine(run, candidate, commit)
-
-    def _unchecked(self, run: Run) -> list[tuple[str, str]]:
-        """Give a run's candidates that lack one of the task's checks by this race."""
-        rows = self.space.db.execute(
-            """SELECT c.id, c.commit_id FROM candidate c JOIN name a ON a.n = c.author
-            WHERE c.task = ?1 AND a.text = ?2 AND c.commit_id IS NOT NULL AND ?3 > (
-              SELECT count(*) FROM run r JOIN name k ON k.n = r.checker
-              WHERE r.candidate = c.n AND k.text = ?4)""",
-            (
-                self.task.id,
-                f"{self.space.replica}/{run.name}",
-                len(self.task.body.tests),
-                f"{self.space.replica}/{CHECKER.name}",
-            ),
-        )
-        return [(candidate, commit) for candidate, commit in rows]
 
     async def _examine(self, run: Run, candidate: str, commit: str) -> None:
         body = self.task.body
@@ -175,7 +182,8 @@ class Race:
         logs = os.path.join(self.space.store_dir, "runs", self.task.id[:16], candidate[:12])
         folder = os.path.join(self.options.folder, f"check-{candidate[:12]}")
         self._say("checking", run, candidate)
-        worktree.remove(self.space.repository, folder)
+        process.end_orphans(f"{folder}.process")
+        await asyncio.to_thread(worktree.remove, self.space.repository, folder)
         sheets = await exam.sit(self.space.repository, paper, folder, logs, self.environ)
         for number, sheet in enumerate(sheets, 1):
             exam.record(
@@ -200,11 +208,12 @@ class Race:
 
     async def _warn_if_astray(self, commit: str) -> None:
         """Warn, once, where tests would import the user's own tree instead of the candidate's."""
-        if self._warned or not self.task.body.tests:
+        if self._warned or not any("py" in test for test in self.task.body.tests):
             return
         self._warned = True
         repository = self.space.repository
         folder = os.path.join(self.options.folder, f"probe-{commit[:12]}")
+        await asyncio.to_thread(worktree.remove, repository, folder)  # a killed race's
         await asyncio.to_thread(worktree.add, repository, folder, commit)
         names = await asyncio.to_thread(exam.astray, repository, folder, self.task.body.tests)
         await asyncio.to_thread(worktree.remove, repository, folder)
@@ -215,7 +224,9 @@ class Race:
             )
             self.listen(Event(event="warning", task=self.task.id, message=what))
 
-    def _say(self, event: str, run: Run, candidate: str) -> None:
+    def _say(
+        self, event: str, run: Run, candidate: str | None = None, message: str | None = None
+    ) -> None:
         self.listen(
             Event(
                 event=event,
@@ -223,19 +234,41 @@ class Race:
                 slot=run.slot,
                 agent=run.name,
                 candidate=candidate,
+                message=message,
             )
         )
+
+
+def unchecked(space: Space, task: Task, run: Run) -> list[tuple[str, str]]:
+    """Give a run's candidates, with their commits, that lack one of the task's checks by a race."""
+    rows = space.db.execute(
+        """SELECT c.id, c.commit_id FROM candidate c JOIN name a ON a.n = c.author
+        WHERE c.task = ?1 AND a.text = ?2 AND c.commit_id IS NOT NULL AND ?3 > (
+          SELECT count(*) FROM run r JOIN name k ON k.n = r.checker
+          WHERE r.candidate = c.n AND k.text = ?4)""",
+        (
+            task.id,
+            f"{space.replica}/{run.name}",
+            len(set(task.body.tests)),
+            f"{space.replica}/{CHECKER.name}",
+        ),
+    )
+    return [(candidate, commit) for candidate, commit in rows]
 
 
 def unfinished(space: Space) -> list[Task]:
     """Give this replica's races that lack an end or a check, newest first."""
     rows = space.db.execute(
         """SELECT DISTINCT t.id FROM task t JOIN run_plan p ON p.task = t.id AND p.replica = ?1
-        WHERE EXISTS(SELECT 1 FROM run_plan q LEFT JOIN run_end e USING (task, replica, slot)
-                     WHERE q.task = t.id AND q.replica = ?1 AND e.status IS NULL)
-        ORDER BY t.at DESC""",
+        ORDER BY t.at DESC, t.id""",
         (space.replica,),
     ).fetchall()
-    from waggle.eventual.tasks import find_task
-
-    return [find_task(space.db, task) for (task,) in rows]
+    raced = (find_task(space.db, task) for (task,) in rows)
+    return [
+        task
+        for task in raced
+        if any(
+            run.status is None or unchecked(space, task, run)
+            for run in runs(space.db, task.id, space.replica)
+        )
+    ]

@@ -14,18 +14,19 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from waggle.agents.worktree import LEAVINGS
+from waggle.agents.worktree import LEAVINGS, readable
 from waggle.store.git import Git
 from waggle.store.locate import Repository
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """A repository as it stands: refs by name, HEAD, index, files by path, configuration, hooks."""
+    """A repository as it stands: refs by name, HEAD, index, files by path, settings, hooks."""
 
     refs: dict[str, str]
     head: str
     index: str
-    tree: str
+    files: dict[str, str]
+    """Mode and digest of every file that git does not ignore."""
     config: str
     hooks: str
 
@@ -43,17 +44,29 @@ def _digest_of_files(folder: str) -> str:
     return hasher.hexdigest()
 
 
-def _digest_of_file(path: str) -> str:
-    if not os.path.isfile(path):
-        return ""
-    with open(path, "rb") as file:
-        return blake2b(file.read(), digest_size=16).hexdigest()
+def _digest_of_settings(repository: Repository) -> str:
+    """Give a digest of what tells git how to behave in this repository."""
+    hasher = blake2b(digest_size=16)
+    for path in (
+        os.path.join(repository.common_dir, "config"),
+        os.path.join(repository.git_dir, "config.worktree"),
+        os.path.join(repository.common_dir, "info", "exclude"),
+        os.path.join(repository.common_dir, "info", "attributes"),
+    ):
+        hasher.update(path.encode(errors="surrogateescape"))
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                hasher.update(file.read())
+    return hasher.hexdigest()
 
 
-def _work_tree(repository: Repository) -> tuple[str, str]:
-    """Give digests of the user's index and of all files that git does not ignore."""
+def _work_tree(repository: Repository) -> tuple[str, dict[str, str]]:
+    """Give a digest of the user's index, and all files that git does not ignore.
+
+    Through an index and an object store of our own, so nothing is left in the user's.
+    """
     if repository.work_tree is None:
-        return "", ""
+        return "", {}
     git = Git(repository.git_dir, repository.work_tree)
     staged = blake2b(git.run("ls-files", "--stage", "-z"), digest_size=16).hexdigest()
     with tempfile.TemporaryDirectory(prefix="waggle-") as folder:
@@ -61,9 +74,15 @@ def _work_tree(repository: Repository) -> tuple[str, str]:
         own = os.path.join(repository.git_dir, "index")
         if os.path.exists(own):
             shutil.copyfile(own, index)
-        env = {"GIT_INDEX_FILE": index}
+        env = {
+            "GIT_INDEX_FILE": index,
+            "GIT_OBJECT_DIRECTORY": folder,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.path.join(repository.common_dir, "objects"),
+        }
         git.call("add", "--all", "--ignore-errors", "--", ".", *LEAVINGS, env=env, ok=(0, 1))
-        return staged, git.text("write-tree", env=env)
+        rows = git.text("ls-files", "--stage", "-z", env=env).split("\0")
+        pairs = (row.partition("\t") for row in rows if row)
+        return staged, {path: meta for meta, _, path in pairs}
 
 
 def look(repository: Repository) -> Snapshot:
@@ -72,7 +91,7 @@ def look(repository: Repository) -> Snapshot:
     rows = git.text("for-each-ref", "--format=%(objectname) %(refname)").splitlines()
     pairs = (row.split(" ", 1) for row in rows)
     refs = {name: oid for oid, name in pairs if not name.startswith("refs/waggle")}
-    index, tree = _work_tree(repository)
+    index, files = _work_tree(repository)
     common = repository.common_dir
     with open(os.path.join(repository.git_dir, "HEAD"), "rb") as file:
         head = file.read().decode(errors="replace").strip()
@@ -80,28 +99,31 @@ def look(repository: Repository) -> Snapshot:
         refs=refs,
         head=head,
         index=index,
-        tree=tree,
-        config=_digest_of_file(os.path.join(common, "config")),
+        files=files,
+        config=_digest_of_settings(repository),
         hooks=_digest_of_files(os.path.join(common, "hooks")),
     )
 
 
-def compare(repository: Repository, before: Snapshot, after: Snapshot) -> list[str]:
+def compare(before: Snapshot, after: Snapshot) -> list[str]:
     """Say what differs between two snapshots, a sentence each."""
     said = []
     for name in sorted(before.refs.keys() | after.refs.keys()):
         old, new = before.refs.get(name), after.refs.get(name)
-        if old != new:
-            what = "appeared" if old is None else "is gone" if new is None else "moved"
-            said.append(f"{name} {what} ({(old or new or '')[:12]} before, now {(new or '')[:12]})")
+        if old is None and new is not None:
+            said.append(f"{name} appeared, at {new[:12]}")
+        elif old is not None and new is None:
+            said.append(f"{name} is gone, it was at {old[:12]}")
+        elif old is not None and new is not None and old != new:
+            said.append(f"{name} moved from {old[:12]} to {new[:12]}")
     if before.head != after.head:
         said.append(f"HEAD was {before.head}, is {after.head}")
     if before.index != after.index:
         said.append("the index (what is staged) changed")
-    if before.tree != after.tree:
-        rows = Git(repository.common_dir).text("diff", "--name-only", before.tree, after.tree)
-        paths = rows.splitlines()
-        said.append(f"{len(paths)} files of the work tree changed: {', '.join(paths[:5])}")
+    paths = sorted(dict(before.files.items() ^ after.files.items()))
+    if paths:
+        shown = ", ".join(readable(path) for path in paths[:5])
+        said.append(f"{len(paths)} files of the work tree changed: {shown}")
     if before.config != after.config:
         said.append("the repository's configuration changed")
     if before.hooks != after.hooks:

@@ -6,9 +6,10 @@ user's is touched, and objects land in the user's repository whatever the agent'
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -19,7 +20,9 @@ from waggle.store.locate import Repository, find
 
 LEAVINGS = (":(exclude,glob)**/.aider*",)
 """Files of agents' own that are no part of their results."""
-DIFF = ("diff", "--text", "--no-color", "--no-ext-diff", "--no-textconv", "--unified=0")
+PLAIN = ("diff-tree", "-r", "--no-ext-diff", "--no-textconv")
+"""A difference of commits as it is: plumbing, so the user's settings of `git diff` have no say."""
+DIFF = (*PLAIN, "-p", "-M", "--text", "--unified=0")
 """A diff that nothing in the candidate (attributes, drivers) can hide content from."""
 AUTHOR = {
     "GIT_AUTHOR_NAME": "candidate",
@@ -76,20 +79,31 @@ def add(repository: Repository, path: str, base: str, *, clone: bool = False) ->
     return tree
 
 
+def mark_ready(tree: Worktree) -> None:
+    """Note that a worktree is whole and set up: only such a one is taken over after a crash."""
+    with open(f"{tree.path}.ready", "wb"):
+        return
+
+
 def existing(path: str, base: str) -> Worktree | None:
-    """Give a worktree that is still there from before a crash."""
-    here = os.path.exists(os.path.join(path, ".git"))
-    return Worktree(path=path, base=base, index=f"{path}.index") if here else None
+    """Give a worktree that is still there, whole, from before a crash."""
+    if not (os.path.exists(f"{path}.ready") and os.path.exists(os.path.join(path, ".git"))):
+        return None
+    with contextlib.suppress(FileNotFoundError):  # what a capture leaves that was killed
+        os.remove(f"{path}.index.lock")
+    return Worktree(path=path, base=base, index=f"{path}.index")
 
 
 def remove(repository: Repository, path: str) -> None:
     """Take a worktree of ours away; what was in it has been captured."""
-    git = main_git(repository)
-    if os.path.isfile(os.path.join(path, ".git")):
-        git.call("worktree", "remove", "--force", "--", path, ok=(0, 128))
-    shutil.rmtree(path, ignore_errors=True)
-    if os.path.exists(f"{path}.index"):
-        os.remove(f"{path}.index")
+    if os.path.lexists(path):
+        # Forced twice: a worktree whose making was killed is still locked by git itself.
+        git = main_git(repository)
+        git.call("worktree", "remove", "--force", "--force", "--", path, ok=(0, 128))
+        shutil.rmtree(path, ignore_errors=True)
+    for beside in (f"{path}.ready", f"{path}.index", f"{path}.index.lock"):
+        with contextlib.suppress(FileNotFoundError):  # it was never made
+            os.remove(beside)
 
 
 def forget_removed(repository: Repository) -> None:
@@ -103,8 +117,44 @@ def capture(repository: Repository, tree: Worktree) -> str:
     env = {"GIT_INDEX_FILE": tree.index}
     if not os.path.exists(tree.index):
         git.run("read-tree", tree.base, env=env)
+    _adopt_nested(git, tree.path, env)
     git.call("add", "--all", "--ignore-errors", "--", ".", *LEAVINGS, env=env, ok=(0, 1))
     return git.text("write-tree", env=env)
+
+
+def _adopt_nested(git: Git, path: str, env: Mapping[str, str]) -> None:
+    """Put the files of repositories that an agent made within its worktree into the index.
+
+    Git would take such a repository for a submodule and keep nothing but its commit's id; once a
+    file of it is in the index, git treats it as an ordinary folder.
+    """
+    others = git.run("ls-files", "-z", "--others", "--exclude-standard", env=env)
+    for folder in others.split(b"\0"):
+        if not folder.endswith(b"/"):
+            continue
+        name = os.fsdecode(folder)
+        inside = Git(os.path.join(path, name, ".git"), os.path.join(path, name))
+        asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        _, listed = inside.call(*asked, ok=(0, 128))  # 128: no repository after all
+        files = [folder + file for file in listed.split(b"\0") if file and not file.endswith(b"/")]
+        top = os.fsencode(path)
+        there = [file for file in files if os.path.lexists(os.path.join(top, file))]
+        data = b"".join(file + b"\0" for file in there)
+        git.run("update-index", "--add", "-z", "--stdin", data=data, env=env)
+
+
+def bring(repository: Repository, here: Repository, revision: str) -> str:
+    """Give the commit that a revision names where the caller stands, brought over from a clone."""
+    commit = Git(here.git_dir).commit_id(revision)
+    if os.path.realpath(here.common_dir) != os.path.realpath(repository.common_dir):
+        git = main_git(repository)
+        git.run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", here.git_dir, commit)
+    return commit
+
+
+def readable(path: str) -> str:
+    """Give a path as valid text: bytes that are no UTF-8 are replaced."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def tree_of(repository: Repository, commit: str) -> str:
@@ -132,9 +182,7 @@ def difference(repository: Repository, base: str | None, commit: str) -> str:
 
 def changes(repository: Repository, base: str, commit: str) -> list[Change]:
     """Give the paths that differ between two commits."""
-    raw = main_git(repository).run(
-        "diff", "--name-status", "--no-renames", "-z", base, commit
-    )  # fmt: skip
+    raw = main_git(repository).run(*PLAIN, "--name-status", "--no-renames", "-z", base, commit)
     fields = raw.decode(errors="surrogateescape").split("\0")
     pairs = zip(fields[::2], fields[1::2], strict=False)
     return [Change(path=path, status=status[0]) for status, path in pairs]  # type: ignore[arg-type]
@@ -143,7 +191,7 @@ def changes(repository: Repository, base: str, commit: str) -> list[Change]:
 def oversized(repository: Repository, base: str, commit: str, limit: int) -> list[str]:
     """Give the new files that are larger than `limit` bytes."""
     git = main_git(repository)
-    raw = git.run("diff", "--raw", "--no-abbrev", "--no-renames", "-z", base, commit)
+    raw = git.run(*PLAIN, "--raw", "--no-abbrev", "--no-renames", "-z", base, commit)
     fields = raw.decode(errors="surrogateescape").split("\0")
     blobs = {
         path: meta.split(" ")[3] for meta, path in zip(fields[::2], fields[1::2], strict=False)
@@ -154,7 +202,7 @@ def oversized(repository: Repository, base: str, commit: str, limit: int) -> lis
     for path, row in zip(blobs, sizes.decode().splitlines(), strict=True):
         kind, _, size = row.partition(" ")
         if kind == "blob" and int(size) > limit:
-            found.append(path)
+            found.append(readable(path))
     return found
 
 
@@ -180,8 +228,8 @@ def tidy(tree: Worktree, base: str) -> None:
     """Undo what a test left behind, ignored files (installed dependencies) excepted."""
     own = find(tree.path, {})
     git = Git(own.git_dir, tree.path)
-    git.run("checkout", "--quiet", "--force", base, "--", ".")
-    git.run("clean", "--quiet", "-fd")
+    git.run("reset", "--quiet", "--hard", base)
+    git.run("clean", "--quiet", "-ffd")
 
 
 def apply(repository: Repository, base: str, commit: str) -> list[str]:
@@ -196,9 +244,8 @@ def apply(repository: Repository, base: str, commit: str) -> list[str]:
             "Run it in a clone or worktree, or merge the candidate's commit with git.",
         )
     main = main_git(repository)
-    patch = main.run("diff", "--binary", "--full-index", "--no-color", "--no-ext-diff",
-                     "--no-textconv", base, commit)  # fmt: skip
-    paths = [change.path for change in changes(repository, base, commit)]
+    patch = main.run(*PLAIN, "-p", "--binary", "--full-index", "--no-renames", base, commit)
+    paths = [readable(change.path) for change in changes(repository, base, commit)]
     if not patch:
         return []
     git = Git(repository.git_dir, repository.work_tree)

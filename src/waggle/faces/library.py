@@ -11,7 +11,6 @@ from waggle.choice.rules import DEFAULT
 from waggle.eventual.tasks import find_task
 from waggle.faces import machine
 from waggle.store.locate import find
-from waggle.store.setup import initialise
 from waggle.store.space import Space
 
 
@@ -26,6 +25,8 @@ def open(  # noqa: A001 - waggle.open reads well
     repository = find(path, os.environ)
     outside = machine.outside()
     if init:
+        from waggle.store.setup import initialise  # noqa: PLC0415 - it loads libgit2
+
         initialise(repository, outside)
     return Space(repository, space, FOLDS, outside)
 

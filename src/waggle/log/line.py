@@ -72,10 +72,6 @@ def body(
             f"text of {kind} is not valid Unicode: {error.reason}",
             "Send UTF-8 without lone surrogates.",
         ) from error
-    except (OverflowError, ValueError) as error:
-        raise WaggleError(
-            "invalid", f"a number of {kind} cannot be written: {error}", "Use 64-bit integers."
-        ) from error
     if len(encoded) + 32 > ENTRY_BYTES_MAX:
         raise WaggleError(
             "limit",

@@ -1,7 +1,7 @@
 """Ed25519 signatures in the SSH signature format, which stock `git verify-commit` accepts.
 
 OpenSSH, PROTOCOL.sshsig: the signed blob and the armoured signature. Only the encoding is here;
-the cryptography is the `cryptography` package's. Imported where it is used: it is not cheap.
+the cryptography is the `cryptography` package's, imported where it is used: it is not cheap.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import base64
 import binascii
 import hashlib
 import struct
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 GIT_NAMESPACE = "git"
 _MAGIC = b"SSHSIG"
@@ -89,6 +90,11 @@ def _armour(blob: bytes) -> str:
 
 def verify(armoured: str, message: bytes, namespace: str = GIT_NAMESPACE) -> bytes:
     """Give the raw public key that signed `message`; raise ValueError where nothing valid did."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PublicKey,
+    )
+
     text = armoured.strip()
     if not (text.startswith(_BEGIN) and text.endswith(_END)):
         raise ValueError("not an SSH signature")

@@ -22,11 +22,11 @@ from waggle.base.clock import from_the_future, millis
 from waggle.base.errors import WaggleError
 from waggle.log.frame import ENTRIES_FILE
 from waggle.store import config, held, identity, minting
-from waggle.store.git import Git
+from waggle.store.git import Git, MissingObjectError
 from waggle.store.journal import JOURNAL_FILE, Journal
 from waggle.store.locate import Repository
 from waggle.store.logs import BadFrameError, Logs
-from waggle.store.objects import MissingObjectError, Objects
+from waggle.store.objects import Objects
 from waggle.store.outside import Outside
 from waggle.store.sealing import REFS, ref_name
 from waggle.store.setup import UNSAFE_MEDIA, medium

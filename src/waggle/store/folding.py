@@ -8,6 +8,7 @@ changed - a fork was proved, or it turned out that entries were appended again u
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,8 +18,10 @@ from waggle.log.chain import Head, Link, Refusal
 from waggle.log.entry import Entry, follow, registry
 from waggle.store.journal import Journal
 from waggle.store.logs import Logs, shared_prefix
-from waggle.store.objects import Objects
 from waggle.store.view import View
+
+if TYPE_CHECKING:
+    from waggle.store.objects import Objects
 
 FOLD_ENTRIES = 4096
 """Entries handed to the folds at once."""

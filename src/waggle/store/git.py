@@ -34,6 +34,10 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 ZERO = "0" * 40
 
 
+class MissingObjectError(Exception):
+    """An object that a frame needs is not in the repository."""
+
+
 class GitFailedError(WaggleError):
     """Git exited with an error; `stderr` is what it said."""
 

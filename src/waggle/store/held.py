@@ -7,6 +7,7 @@ held as a commit under refs/waggle-held, with what was found; only the operator 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -15,8 +16,10 @@ from waggle.base.errors import WaggleError
 from waggle.base.ids import unique
 from waggle.log.frame import CONTENT_DIR, commit_bytes, identity
 from waggle.store.journal import Pending
-from waggle.store.objects import Objects
 from waggle.store.secrets import Finding
+
+if TYPE_CHECKING:
+    from waggle.store.objects import Objects
 
 HELD_REFS = "refs/waggle-held"
 _DRAFT_FILE = "draft.json"

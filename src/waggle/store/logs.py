@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -16,10 +17,13 @@ from waggle.log.chain import Head, Link, Refusal, fork, start
 from waggle.log.entry import envelope
 from waggle.log.frame import ENTRIES_FILE, Statement, check, parse_message, split_lines
 from waggle.log.sshsig import public_text, verify
+from waggle.store.git import MissingObjectError
 from waggle.store.identity import write_private
 from waggle.store.journal import Journal
-from waggle.store.objects import MissingObjectError, Objects
 from waggle.store.sealing import REFS
+
+if TYPE_CHECKING:
+    from waggle.store.objects import Objects
 
 FORKS = "refs/waggle-fork"
 SIGNERS_FILE = "allowed_signers"

@@ -21,7 +21,7 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from waggle.base.errors import WaggleError
-from waggle.store.git import ZERO, Git, GitFailedError, running
+from waggle.store.git import ZERO, Git, GitFailedError, MissingObjectError, running
 from waggle.store.identity import sync_folder
 
 REF_LOCK_STALE_S = 10
@@ -33,10 +33,6 @@ _KEEP_NOTE = "waggle-carries"
 _BLOB, _TREE = b"100644", b"40000"
 _NAMES = {ObjectType.BLOB: b"blob", ObjectType.TREE: b"tree", ObjectType.COMMIT: b"commit"}
 _REF = re.compile(rb"([0-9a-f]{40})\n|ref: .*\n")
-
-
-class MissingObjectError(Exception):
-    """An object that a frame needs is not in the repository."""
 
 
 class Objects:

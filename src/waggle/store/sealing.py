@@ -16,6 +16,7 @@ the next sealing, be there anything new or not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -36,7 +37,9 @@ from waggle.log.sshsig import sign
 from waggle.store.git import GitFailedError
 from waggle.store.identity import Identity
 from waggle.store.journal import Journal
-from waggle.store.objects import Objects
+
+if TYPE_CHECKING:
+    from waggle.store.objects import Objects
 
 REFS = "refs/waggle"
 PHASES = ("plan", "planned", "objects", "ref", "sealed", "trim", "trimmed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
@@ -29,11 +29,13 @@ from waggle.store.locate import Repository
 from waggle.store.lock import locked
 from waggle.store.logs import Finding as LogFinding
 from waggle.store.logs import Logs, discover
-from waggle.store.objects import Objects
 from waggle.store.outside import Outside
 from waggle.store.sealing import Sealed, Sealer
 from waggle.store.secrets import Finding, scan_diff, scan_text
 from waggle.store.view import Fold, View
+
+if TYPE_CHECKING:
+    from waggle.store.objects import Objects
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -83,8 +85,10 @@ class Space:
 
     @property
     def objects(self) -> Objects:
-        """The git objects and refs; opening them imports libgit2."""
+        """The git objects and refs; opening them imports libgit2, which plain reads need not."""
         if self._objects is None:
+            from waggle.store.objects import Objects
+
             self._objects = Objects(self.repository.common_dir)
         return self._objects
 
@@ -128,6 +132,9 @@ class Space:
     def write(self, pending: Sequence[Pending]) -> list[Written]:
         """Append encoded lines; callers have validated and scanned them."""
         _ = self.owner
+        carried = [oid for item in pending for oid in item.commits]
+        if carried:
+            self.objects.keep(carried)
         try:
             written = self.journal.append(self.name, pending, self.outside.now_ms())
         except ClockAheadError:

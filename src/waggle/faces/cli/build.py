@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from waggle.agents.events import Event
 from waggle.base.errors import WaggleError
 from waggle.faces import machine
+from waggle.faces.cli.output import say, visible
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, to_json
 
@@ -115,10 +116,10 @@ def run(
 
 def _print(operation: Operation, result: Struct, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(to_json(result).decode() + "\n")
+        say(to_json(result).decode())
         return
     for row in operation.show(result):
-        sys.stdout.write(row.encode(errors="replace").decode() + "\n")
+        say(visible(row))
 
 
 def _listener(
@@ -130,8 +131,7 @@ def _listener(
     if as_json:
 
         def line(event: Event) -> None:
-            sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
-            sys.stdout.flush()
+            say(msgspec.json.encode(event).decode())
 
         return line, lambda: None
     from waggle.faces.cli.table import plain_or_live
@@ -143,10 +143,11 @@ def report(error: WaggleError, *, as_json: bool) -> int:
     """Print an error where its reader looks, and give its exit status."""
     if as_json:
         body = {"ok": False, "error": error.to_dict()}
-        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+        say(msgspec.json.encode(body).decode())
     else:
         doubt = "" if error.kind.definite else " It may have happened."
-        sys.stderr.write(f"waggle: {error.message}.{doubt}\n{error.next_step}\n")
+        words = visible(f"waggle: {error.message}.{doubt}"), visible(error.next_step)
+        sys.stderr.write("\n".join(words) + "\n")
     return error.kind.status
 
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import sys
 
 from waggle.base.errors import WaggleError
 from waggle.base.ids import ID_CHARS, check_prefix, check_space
 from waggle.base.limits import SEAL_ENTRIES
 from waggle.faces import machine
 from waggle.faces.acting import acting
+from waggle.faces.cli.output import say
+from waggle.faces.place import place
 from waggle.log.line import body, check_key
 from waggle.store.journal import ClockAheadError, Journal, Pending
-from waggle.store.locate import find
 from waggle.store.minting import current
 
 TYPE_CHECKING = False
@@ -58,8 +58,10 @@ def _read(arguments: Sequence[str]) -> _Words | None:
             return None
         else:
             words.candidate = word
-    asked = words.values.get("--score", "")
-    if asked.isdecimal() and asked.isascii():
+    asked = words.values.get("--score")
+    if asked is not None:
+        if not (asked.isdecimal() and asked.isascii()):
+            return None
         scores.append(int(asked))
     if len(scores) != 1 or scores[0] > 100 or not words.candidate:
         return None
@@ -100,7 +102,7 @@ def vote(arguments: Sequence[str]) -> int | None:
     journal = None
     try:
         space = check_space(values.get("--space") or environ.get("WAGGLE_SPACE") or "main")
-        store_dir = find(os.getcwd(), environ).store_dir
+        store_dir = place(os.getcwd(), environ).store_dir
         if not os.path.exists(os.path.join(store_dir, "journal.db")):
             return None
         journal = Journal(store_dir)
@@ -111,8 +113,8 @@ def vote(arguments: Sequence[str]) -> int | None:
             return None
         fields = {"candidate": candidate, "score": words.score}
         pending = Pending(body("vote.cast", by, fields, key=key), key=key)
+        sealed = journal.sealed(space)  # asked first: after the append nothing may fail any more
         written = journal.append(space, [pending], machine.now_ms())[0]
-        unsealed = written.seq - journal.sealed(space)
     except (WaggleError, ClockAheadError, sqlite3.Error) as error:
         if isinstance(error, WaggleError) and not error.kind.definite:
             # It may have happened: repeating it is the caller's decision, not ours.
@@ -123,10 +125,12 @@ def vote(arguments: Sequence[str]) -> int | None:
     finally:
         if journal is not None:
             journal.close()
-    _say(words, candidate, written)
-    if unsealed >= SEAL_ENTRIES:
-        _seal(space)
-    return 0
+    if written.fresh:
+        _say(words, candidate, written)
+        if written.seq - sealed >= SEAL_ENTRIES:
+            _seal(space)
+    # A repeated key wrote nothing: the ordinary path tells what the first call did.
+    return 0 if written.fresh else None
 
 
 def _say(words: _Words, candidate: str, written: Written) -> None:
@@ -138,9 +142,9 @@ def _say(words: _Words, candidate: str, written: Written) -> None:
             "score": words.score,
             "durable": {"journal": True, "frame": False},
         }
-        sys.stdout.write(json.dumps(result, separators=(",", ":")) + "\n")
+        say(json.dumps(result, separators=(",", ":")))
     else:
-        sys.stdout.write(f"vote {written.id[:8]}: {words.score} for candidate {candidate[:8]}\n")
+        say(f"vote {written.id[:8]}: {words.score} for candidate {candidate[:8]}")
 
 
 def _seal(space: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
 
 from waggle.base.errors import KINDS, WaggleError
 from waggle.faces.cli import build
+from waggle.faces.cli.output import say
 from waggle.faces.ops import registry
 
 ABOUT = """waggle: many agents, one git repository, nothing lost.
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        sys.stdout.write(error.format_message() + "\n")
+        say(error.format_message())
     except click.UsageError as error:
         return build.usage(error, arguments)
     except (KeyboardInterrupt, click.Abort):
@@ -72,4 +74,9 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is wrong, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001 - a defect is told in the form of every error
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        defect = WaggleError("internal", what, "Please report it with the lines on standard error.")
+        return build.report(defect, as_json="--json" in arguments)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from waggle.agents.events import Event
+from waggle.faces.cli.output import say, visible
 from waggle.faces.ops.shapes import printable, short
 
 _STYLES = {
@@ -100,14 +100,14 @@ class LiveTable:
             checks = f"{row.passed} ok" + (f", {row.failed} failed" if row.failed else "")
             table.add_row(
                 str(slot),
-                row.agent,
+                Text(printable(row.agent, 40)),  # as text: brackets in it are no styles
                 Text(row.state, style=_STYLES.get(row.state, "")),
                 row.seconds(now),
                 row.checkpoint,
                 row.size,
                 checks if row.passed or row.failed else "",
                 places.get(slot, ""),
-                row.why or row.candidate,
+                Text(row.why or row.candidate),
             )
         for note in self.notes[-3:]:
             table.add_row("", Text(f"! {note}", style="yellow"))
@@ -133,8 +133,7 @@ def plain(event: Event) -> None:
         parts.append(short(event.candidate))
     if event.message:
         parts.append(printable(event.message))
-    sys.stdout.write(" ".join(parts) + "\n")
-    sys.stdout.flush()
+    say(visible(" ".join(parts)))
 
 
 def plain_or_live() -> tuple[Callable[[Event], None], Callable[[], None]]:

@@ -18,12 +18,13 @@ from waggle.agents.worktree import Worktree
 from waggle.base.errors import WaggleError
 from waggle.causal.checkpoints import Checkpoint, checkpoints, ref_of
 from waggle.choice import ballot
-from waggle.choice.kinds import Vote
+from waggle.choice.kinds import Candidate, Vote
 from waggle.eventual.tasks import find_task
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import CandidateArg, Operation, TaskArg, opt
 from waggle.faces.ops.shapes import CandidateShape, Durable, candidate_shape, short
 from waggle.store.git import EMPTY_TREE
+from waggle.store.journal import Written
 from waggle.store.space import Draft
 
 
@@ -48,6 +49,7 @@ class Published(Struct, frozen=True, kw_only=True):
 
 def _publish(ctx: Context, request: PublishRequest) -> Published:
     space, task = ctx.space, ctx.task(request.task)
+    written: Written | None
     claims = Claims(confidence=request.confidence, summary=request.summary)
     if request.text is not None or request.file:
         files = {os.path.basename(path): _read(ctx, path) for path in request.file}
@@ -57,12 +59,15 @@ def _publish(ctx: Context, request: PublishRequest) -> Published:
         entry = written.id
     else:
         commit = (
-            worktree.main_git(ctx.repository).commit_id(request.commit)
+            worktree.bring(ctx.repository, ctx.here, request.commit)
             if request.commit
             else _commit_of_work_tree(ctx, task.body.base)
         )
         done = publish.publish_commit(space, task, commit, ctx.by, claims=claims, key=ctx.key)
         entry = done.id if done else _latest(ctx, task.id)
+        written = done
+    if written is not None and not written.fresh:
+        task = ctx.task(ctx.recorded(written, Candidate).task)
     standings = {one.id: one for one in ballot.read(space.db, task.id).standings}
     return Published(
         candidate=candidate_shape(standings[entry]), task=task.id, durable=Durable(frame=True)
@@ -157,7 +162,9 @@ def _vote(ctx: Context, request: VoteRequest) -> Voted:
     candidate = ctx.candidate(request.candidate)
     body = Vote(candidate=candidate, score=score, reason=request.reason, blind=request.blind)
     written = ctx.space.append(Draft(body=body, key=ctx.key), ctx.by)
-    return Voted(vote=written.id, candidate=candidate, score=score, durable=Durable())
+    if not written.fresh:
+        body = ctx.recorded(written, Vote)
+    return Voted(vote=written.id, candidate=body.candidate, score=body.score, durable=Durable())
 
 
 def _show_voted(result: Voted) -> Iterator[str]:
@@ -298,10 +305,18 @@ def _checkpoint(ctx: Context, request: CheckpointRequest) -> CheckpointSaved:
         one.n for one in checkpoints(space.db, task.id) if one.run == run and one.writer == writer
     ]
     n = max(before, default=0) + 1
-    space.objects.set_ref(ref_of(space.name, task.id, run), commit)
     body = Checkpoint(task=task.id, run=run, commit=commit, n=n, size=size, note=request.note)
+    ref = ref_of(space.name, task.id, run)
+    kept = space.objects.ref(ref)
+    space.objects.set_ref(ref, commit)  # first: an entry never tells of content that is not kept
     written = space.append(Draft(body=body, key=ctx.key), by)
-    return CheckpointSaved(checkpoint=written.id, commit=commit, n=n, size=size, durable=Durable())
+    if not written.fresh:
+        if kept is not None:
+            space.objects.set_ref(ref, kept)
+        body = ctx.recorded(written, Checkpoint)
+    return CheckpointSaved(
+        checkpoint=written.id, commit=body.commit, n=body.n, size=body.size, durable=Durable()
+    )
 
 
 def _show_checkpoint(result: CheckpointSaved) -> Iterator[str]:

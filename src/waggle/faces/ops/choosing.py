@@ -207,18 +207,14 @@ def _diff(ctx: Context, request: DiffRequest) -> Difference:
         words = msgspec.json.decode(one.content)
         return Difference(candidate=one.id, against="nothing", diff=str(words or ""))
     git = worktree.main_git(ctx.repository)
-    raw = git.run(
-        "diff", "--no-color", "--no-ext-diff", "--no-textconv",
-        against or EMPTY_TREE, one.commit,
-    )  # fmt: skip
+    raw = git.run(*worktree.PLAIN, "-p", "-M", against or EMPTY_TREE, one.commit)
     return Difference(
         candidate=one.id, against=against or "nothing", diff=raw.decode(errors="replace")
     )
 
 
 def _show_diff(result: Difference) -> Iterator[str]:
-    for row in result.diff.splitlines():
-        yield printable(row, 2000) if "\x1b" in row else row
+    yield from result.diff.removesuffix("\n").split("\n")
 
 
 DIFF = Operation(

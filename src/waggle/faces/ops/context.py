@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
 
 from waggle.agents.events import Event
 from waggle.agents.folds import FOLDS
@@ -12,10 +15,14 @@ from waggle.base.ids import check_prefix
 from waggle.choice.ballot import find_candidate
 from waggle.eventual.tasks import Task, find_task
 from waggle.faces.acting import acting
-from waggle.log.entry import Agent
+from waggle.faces.place import place
+from waggle.log.entry import Agent, Body
+from waggle.store.journal import Written
 from waggle.store.locate import Repository, find
 from waggle.store.outside import Outside
 from waggle.store.space import Space
+
+B = TypeVar("B", bound=Body)
 
 
 class Context:
@@ -48,7 +55,12 @@ class Context:
 
     @property
     def repository(self) -> Repository:
-        """The repository that the folder lies in."""
+        """The repository whose store is used, with the work tree that the caller stands in."""
+        return place(self.cwd, self.environ)
+
+    @property
+    def here(self) -> Repository:
+        """The repository that the folder lies in: an agent's own clone, or the same."""
         return find(self.cwd, self.environ)
 
     @property
@@ -87,6 +99,20 @@ class Context:
         cache = self.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
         named = self.environ.get("WAGGLE_WORKTREES")
         return os.path.abspath(named or os.path.join(cache, "waggle", "worktrees"))
+
+    def recorded(self, written: Written, kind: type[B]) -> B:
+        """Give what an entry says: for a repeated key that is the first call's, not this one's.
+
+        Raises `invalid` where the key belongs to another kind of write.
+        """
+        for link in self.space.folding.entries(self.space.replica):
+            if link.id == written.id and link.envelope.kind == kind.KIND:
+                return msgspec.json.decode(link.line, type=kind)
+        raise WaggleError(
+            "invalid",
+            f"the key {self.key!r} was used for another write",
+            "Give each write a key of its own; only a repeat of the same write may reuse it.",
+        )
 
     def close(self) -> None:
         """Close what was opened."""

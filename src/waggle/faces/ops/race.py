@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import os
 import platform
-import shutil
+import signal
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Struct
 
 from waggle.agents import race, worktree
@@ -83,9 +86,11 @@ class RaceResult(Struct, frozen=True, kw_only=True):
     why: list[str]
     runs: list[RunShape]
     touched: list[str]
+    unfinished: list[str]
+    """What kept runs from their end; `waggle race --resume` tries again."""
     choice: Choice
     passed: bool
-    """Whether the winner passed every test that was run."""
+    """Whether every run came to its end and the winner passed every test that was run."""
 
 
 class PresetShape(Struct, frozen=True, kw_only=True):
@@ -112,6 +117,7 @@ def _race(ctx: Context, request: RaceRequest) -> RaceResult | PresetList:
         return PresetList(agents=shapes)
     if not os.path.exists(os.path.join(ctx.repository.store_dir, JOURNAL_FILE)):
         INIT.run(ctx, INIT.request())  # the first race in a repository needs no other command
+    _check(request)
     task = _resumed(ctx, request) if request.resume else _entered(ctx, request)
     planned = runs(ctx.space.db, task.id, ctx.space.replica)
     for run in planned:
@@ -131,7 +137,7 @@ def _race(ctx: Context, request: RaceRequest) -> RaceResult | PresetList:
     environment = environment_name(platform.system(), platform.machine())
     under_way = Race(ctx.space, task, options, _with_waggle(ctx), environment, ctx.listen)
     try:
-        touched = asyncio.run(under_way.go())
+        touched = asyncio.run(_until_stopped(under_way))
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         ctx.space.seal()
         raise WaggleError(
@@ -140,8 +146,36 @@ def _race(ctx: Context, request: RaceRequest) -> RaceResult | PresetList:
             f"Go on with `waggle race --resume --task {short(task.id)}`, or see "
             f"`waggle show {short(task.id)}`.",
         ) from error
-    shutil.rmtree(folder, ignore_errors=True)
-    return _result(ctx, task, touched)
+    unfinished = [error.message for error in under_way.unfinished]
+    return _result(ctx, task, touched, unfinished)
+
+
+def _check(request: RaceRequest) -> None:
+    if request.jobs is not None and request.jobs < 1:
+        raise _off("--jobs is at least 1")
+    if request.timeout is not None and not 0 < request.timeout <= 10_000_000:
+        raise _off("--timeout is more than 0 seconds")
+    if not 0 < request.checkpoint_every <= 10_000_000:
+        raise _off("--checkpoint-every is more than 0 seconds")
+    if request.max_size < 1:
+        raise _off("--max-size is at least 1 byte")
+
+
+def _off(message: str) -> WaggleError:
+    return WaggleError("usage", message, "Repeat with a number in that range.")
+
+
+async def _until_stopped(under_way: Race) -> list[str]:
+    """Run a race; a request to end, or a terminal that closes, stops it as Ctrl-C does."""
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if task is None or number is None or signal.getsignal(number) is signal.SIG_IGN:
+            continue  # SIGHUP is unknown to Windows, and ignored under nohup
+        with contextlib.suppress(NotImplementedError):  # Windows' loops take no handlers
+            loop.add_signal_handler(number, task.cancel)
+    return await under_way.go()
 
 
 def _entered(ctx: Context, request: RaceRequest) -> Task:
@@ -153,20 +187,23 @@ def _entered(ctx: Context, request: RaceRequest) -> Task:
             '--test "python -m pytest -q"',
         )
     if not 1 <= request.n <= 100:
-        raise WaggleError("usage", "-n is 1 to 100", "Repeat with a number in that range.")
+        raise _off("-n is 1 to 100")
     title = next((row for row in request.prompt.splitlines() if row.strip()), "a task")
+    title = title.strip()[:200]
     wanted = TaskAddRequest(
-        title=title.strip()[:200],
-        prompt="" if title.strip() == request.prompt else request.prompt,
+        title=title,
+        prompt="" if title == request.prompt else request.prompt,
         base=request.base,
         rule=request.rule,
-        test=request.test,
+        test=tuple(dict.fromkeys(request.test)),
         setup=request.setup,
         protect=request.protect,
     )
     body = task_body(ctx, wanted)
+    if request.timeout is not None:
+        body = msgspec.structs.replace(body, timeout_s=math.ceil(request.timeout))
     if body.base is None:
-        worktree.head_commit(ctx.repository)  # raises the error that says what to do
+        worktree.head_commit(ctx.here)  # raises the error that says what to do
     agents = [
         race.anchored(spec, ctx.repository, body.base or "", ctx.cwd)
         for spec in request.agent
@@ -196,7 +233,7 @@ def _with_waggle(ctx: Context) -> dict[str, str]:
     return {**ctx.environ, "PATH": f"{path}{os.pathsep}{os.path.dirname(sys.executable)}"}
 
 
-def _result(ctx: Context, task: Task, touched: list[str]) -> RaceResult:
+def _result(ctx: Context, task: Task, touched: list[str], unfinished: list[str]) -> RaceResult:
     found = library.choose(ctx.space, task.id)
     choice = choice_shape(
         task, found, what_if=False, top=None, disagreed=disagreed(ctx, found.winner)
@@ -221,8 +258,9 @@ def _result(ctx: Context, task: Task, touched: list[str]) -> RaceResult:
         why=choice.why,
         runs=ended,
         touched=touched,
+        unfinished=unfinished,
         choice=choice,
-        passed=winner is not None and not winner.failed,
+        passed=winner is not None and not winner.failed and not unfinished,
     )
 
 
@@ -241,6 +279,8 @@ def _show(result: RaceResult | PresetList) -> Iterator[str]:
     yield from show_choice(result.choice)
     for row in result.touched:
         yield f"changed in your repository meanwhile: {row}"
+    for row in result.unfinished:
+        yield f"not finished, `waggle race --resume` tries again: {row}"
     task = short(result.task)
     yield ""
     if result.winner is None:

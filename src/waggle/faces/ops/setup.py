@@ -10,7 +10,6 @@ from waggle.faces import operator
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation
 from waggle.store.doctor import Diagnosis, examine
-from waggle.store.locate import find
 from waggle.store.setup import initialise
 
 UNWELL_STATUS = 8
@@ -34,7 +33,7 @@ def _init(ctx: Context, _request: Nothing) -> Initialised:
     if not operator.is_agent(ctx.environ):
         key = operator.load(ctx.environ, fresh_seed=ctx.outside.entropy(32))
         public = operator.public(key)
-    repository = find(ctx.cwd, ctx.environ)
+    repository = ctx.repository
     owner, created = initialise(repository, ctx.outside, (public,) if public else ())
     return Initialised(
         replica=owner.replica, created=created, store=repository.store_dir, operator=public
@@ -65,7 +64,7 @@ class Examined(Struct, frozen=True, kw_only=True):
 
 
 def _doctor(ctx: Context, _request: Nothing) -> Examined:
-    found = examine(find(ctx.cwd, ctx.environ), ctx.environ, ctx.outside)
+    found = examine(ctx.repository, ctx.environ, ctx.outside)
     return Examined(healthy=all(one.severity != "error" for one in found), diagnoses=found)
 
 

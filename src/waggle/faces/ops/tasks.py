@@ -45,9 +45,9 @@ def task_body(ctx: Context, request: TaskAddRequest) -> TaskAdd:
     base = None
     try:
         base = (
-            worktree.main_git(ctx.repository).commit_id(request.base)
+            worktree.bring(ctx.repository, ctx.here, request.base)
             if request.base
-            else worktree.head_commit(ctx.repository)
+            else worktree.head_commit(ctx.here)
         )
     except WaggleError as error:
         if request.base or error.code != "not_found":
@@ -68,6 +68,8 @@ def task_body(ctx: Context, request: TaskAddRequest) -> TaskAdd:
 
 def _add(ctx: Context, request: TaskAddRequest) -> TaskAdded:
     written = ctx.space.append(Draft(body=task_body(ctx, request), key=ctx.key), ctx.by)
+    if not written.fresh:
+        ctx.recorded(written, TaskAdd)
     return TaskAdded(task=task_shape(ctx.task(written.id), 0), durable=Durable())
 
 
