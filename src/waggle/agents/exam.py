@@ -21,6 +21,7 @@ from waggle.agents.process import Ended
 from waggle.agents.protect import DEFAULT_PROTECTED, split_changes
 from waggle.choice.kinds import Check
 from waggle.log.entry import Agent
+from waggle.store.journal import Written
 from waggle.store.locate import Repository
 from waggle.store.secrets import scan_text
 from waggle.store.space import Draft, Space
@@ -111,8 +112,8 @@ def record(
     *,
     by: Agent = CHECKER,
     key: str | None = None,
-) -> str:
-    """Record one test's outcome as a check and give its id; a suspect output stays here."""
+) -> Written:
+    """Record one test's outcome as a check; a suspect output stays here."""
     digest, tail = process.digest_and_tail(sheet.log)
     if scan_text(tail, place="output"):
         tail = f"[held back: the output looks like it holds a secret; see {sheet.log}]"
@@ -125,7 +126,7 @@ def record(
         digest=digest,
         tail=tail,
     )
-    return space.append(Draft(body=body, key=key), by).id
+    return space.append(Draft(body=body, key=key), by)
 
 
 _PROBE = """

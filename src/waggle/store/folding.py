@@ -221,6 +221,20 @@ class Folding:
         for links in self._links(replica, chain.start(self.name, replica)):
             yield from links
 
+    def newest(self, replica: str, count: int) -> list[Link]:
+        """Give a log's last `count` admissible entries, reading no more frames than they need."""
+        ends = self.ends()[replica]
+        after = chain.start(self.name, replica)
+        oid, last = ends[0]
+        if len(ends) == 1 and oid is not None:
+            for _, statement in Logs(self._objects()).back(oid):
+                if statement.last <= last - count:
+                    # What follows is verified against the hash that this frame states.
+                    after = Head(statement.last, statement.hash, 0)
+                    break
+        links = [link for part in self._links(replica, after) for link in part]
+        return links[-count:]
+
 
 def _damaged(replica: str, refusal: Refusal) -> WaggleError:
     return WaggleError(

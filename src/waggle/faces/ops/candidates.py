@@ -18,7 +18,7 @@ from waggle.agents.worktree import Worktree
 from waggle.base.errors import WaggleError
 from waggle.causal.checkpoints import Checkpoint, checkpoints, ref_of
 from waggle.choice import ballot
-from waggle.choice.kinds import Candidate, Vote
+from waggle.choice.kinds import Candidate, Check, Vote
 from waggle.eventual.tasks import find_task
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import CandidateArg, Operation, TaskArg, opt
@@ -237,23 +237,20 @@ def _check(ctx: Context, request: CheckRequest) -> Checked:
         inside = os.path.join(folder, "candidate")
         sheets = asyncio.run(exam.sit(ctx.repository, paper, inside, logs, ctx.environ))
     worktree.forget_removed(ctx.repository)
-    checks = [
-        CheckShape(
-            id=exam.record(
-                space,
-                candidate,
-                sheet,
-                environment,
-                by=ctx.by,
-                key=f"{ctx.key}/{n}" if ctx.key else None,
-            ),
-            command=sheet.command,
-            exit=sheet.ended.exit,
-            duration_ms=sheet.ended.duration_ms,
-            log=sheet.log,
+    checks = []
+    for n, sheet in enumerate(sheets):
+        key = f"{ctx.key}/{n}" if ctx.key else None
+        written = exam.record(space, candidate, sheet, environment, by=ctx.by, key=key)
+        body = ctx.recorded(written, Check)
+        checks.append(
+            CheckShape(
+                id=written.id,
+                command=body.command,
+                exit=body.exit,
+                duration_ms=body.duration_ms,
+                log=sheet.log,
+            )
         )
-        for n, sheet in enumerate(sheets)
-    ]
     return Checked(candidate=candidate, checks=checks, durable=Durable())
 
 

@@ -321,7 +321,11 @@ def _ruling(ctx: Context, request: RulingRequest) -> Ruled:
     body = msgspec.structs.replace(unsigned, signature=signature)
     written = space.append(Draft(body=body, key=ctx.key), ctx.by)
     space.seal()
-    return Ruled(ruling=written.id, task=task.id, candidate=candidate, durable=Durable(frame=True))
+    if not written.fresh:
+        body = ctx.recorded(written, Ruling)
+    return Ruled(
+        ruling=written.id, task=body.task, candidate=body.candidate, durable=Durable(frame=True)
+    )
 
 
 def _show_ruled(result: Ruled) -> Iterator[str]:

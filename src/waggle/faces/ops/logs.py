@@ -53,7 +53,9 @@ def _log(ctx: Context, request: LogRequest) -> EntryList:
     found = [
         (link.envelope.at, replica, link)
         for replica in folding.ends()
-        for link in folding.entries(replica)
+        for link in (
+            folding.newest(replica, request.limit) if request.limit else folding.entries(replica)
+        )
     ]
     found.sort(key=lambda one: one[:2], reverse=True)
     shapes = [
