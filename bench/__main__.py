@@ -48,24 +48,18 @@ _HOW = (
 
 def run(sizes: Sizes, work: Path, out: Path) -> list[Section]:
     """Measure everything in new folders below `work`, and draw the plots beside `out`."""
+    races, appends, packs = (part.measure(sizes, work) for part in (racing, appending, packing))
     steps = ladder.build(sizes, work)
     rebuilds, times = rebuilding.measure(sizes, steps)
     choices, reads = choosing.measure(sizes, steps, work)
     read = next(step for step in steps if step.votes == sizes.sealed)
-    sections = [
-        appending.measure(sizes, work),
-        choices,
-        rebuilds,
-        packing.measure(sizes, work),
-        commands.measure(sizes, read, work),
-        racing.measure(sizes, work),
-    ]
+    processes = commands.measure(sizes, read, work)
     counts = [step.votes for step in steps]
     axes = ("votes in the log", "reading a choice, ms")
     plots.draw(out.with_name(choices.plot), counts, reads, scale=1e-3, axes=axes)
     axes = ("sealed entries", "rebuilding the view, s")
     plots.draw(out.with_name(rebuilds.plot), counts, times, scale=1.0, axes=axes)
-    return sections
+    return [appends, choices, rebuilds, packs, processes, races]
 
 
 def summary(sections: list[Section]) -> list[str]:

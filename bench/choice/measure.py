@@ -16,6 +16,8 @@ from bench.choice.replay import Records, verdicts
 POINTS = 0.10
 """Similar agents lie within so much of one another."""
 RESAMPLES = 1000
+SIMILAR, ANY = "similar", "any"
+"""Pools: agents of about the same strength, agents of any."""
 MEAN, BEST, RECORD, KNOWING = (
     "mean single agent",
     "best single agent, known afterwards",
@@ -24,16 +26,8 @@ MEAN, BEST, RECORD, KNOWING = (
 )
 
 
-class Cell(Struct, frozen=True):
-    """One data set, pool and k: per way to choose, the sum of rights per task, and draws."""
-
-    data: str
-    pool: str
-    k: int
-    sums: Mapping[str, NDArray[np.float64]]
-    draws: NDArray[np.float64]
-    window: float
-    """How far apart the agents of a draw may lie, as a share of tasks."""
+Judge = Callable[[str, Sequence[str], Random], dict[str, float]]
+"""From a task, agents and randomness to how right each way to choose is."""
 
 
 class Estimate(Struct, frozen=True):
@@ -45,6 +39,24 @@ class Estimate(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.value:.1f} ({self.low:.1f} to {self.high:.1f})"
+
+
+class Cell(Struct, frozen=True):
+    """One data set, pool and k: per way to choose, its percentage in each resampling of tasks.
+
+    The first sample is the table as it is.
+    """
+
+    data: str
+    pool: str
+    k: int
+    window: float
+    """How far apart the agents of a draw may lie, as a share of tasks."""
+    samples: Mapping[str, NDArray[np.float64]]
+
+    def estimate(self, way: str) -> Estimate:
+        """Give a way's percentage with its interval."""
+        return _estimate(self.samples[way])
 
 
 def similar(strengths: Mapping[str, float], k: int) -> tuple[list[list[str]], float]:
@@ -61,32 +73,38 @@ def similar(strengths: Mapping[str, float], k: int) -> tuple[list[list[str]], fl
     return [group for group in groups if len(group) >= k], width
 
 
-def cell(
-    data: DataSet,
-    tasks: Sequence[str],
-    k: int,
-    pool: str,
-    strengths: Mapping[str, float],
-    judge: Callable[[str, Sequence[str], Random], dict[str, bool]],
-    draws: int,
-    seed: int,
-) -> Cell:
-    """Draw k agents and a task, so many times, and sum what every way to choose makes of it."""
-    random = Random(f"{seed}/{data.name}/{pool}/{k}")
-    groups, width = similar(strengths, k) if pool == "similar" else ([data.agents], 1.0)
-    sums: dict[str, NDArray[np.float64]] = {}
-    counts = np.zeros(len(tasks))
-    done = 0
-    while done < draws:
-        number = random.randrange(len(tasks))
-        agents = random.sample(random.choice(groups), k)
-        if not all(tasks[number] in data.attempts[agent] for agent in agents):
-            continue
-        for way, right in judge(tasks[number], agents, random).items():
-            sums.setdefault(way, np.zeros(len(tasks)))[number] += right
-        counts[number] += 1
-        done += 1
-    return Cell(data.name, pool, k, sums, counts, width)
+class Cells(Struct, frozen=True):
+    """What cells of one data set share: the tasks to judge on, how, and how strong agents are."""
+
+    data: DataSet
+    tasks: Sequence[str]
+    judge: Judge
+    strengths: Mapping[str, float]
+    draws: int
+    seed: int
+
+    def cell(self, pool: str, k: int) -> Cell:
+        """Draw k agents and a task, so many times, and sum what each way to choose makes of it."""
+        random = Random(f"{self.seed}/{self.data.name}/{pool}/{k}")
+        similar_ones = pool == SIMILAR
+        groups, width = similar(self.strengths, k) if similar_ones else ([self.data.agents], 1.0)
+        sums: dict[str, NDArray[np.float64]] = {}
+        counts = np.zeros(len(self.tasks))
+        while counts.sum() < self.draws:
+            number = random.randrange(len(self.tasks))
+            task, agents = self.tasks[number], random.sample(random.choice(groups), k)
+            if not all(task in self.data.attempts[agent] for agent in agents):
+                continue
+            for way, right in self.judge(task, agents, random).items():
+                sums.setdefault(way, np.zeros(len(self.tasks)))[number] += right
+            counts[number] += 1
+        generator = np.random.default_rng(self.seed)
+        number = len(self.tasks)
+        weights = generator.multinomial(number, np.full(number, 1 / number), RESAMPLES)
+        weights[0] = 1
+        drawn = weights @ counts
+        samples = {way: 100 * (weights @ rights) / drawn for way, rights in sums.items()}
+        return Cell(self.data.name, pool, k, width, samples)
 
 
 def judge_of(
@@ -95,7 +113,7 @@ def judge_of(
     judged: Sequence[str],
     records: Records,
     panels: Mapping[str, Sequence[Checker]],
-) -> Callable[[str, Sequence[str], Random], dict[str, float]]:
+) -> Judge:
     """Give what judges one draw: every way to choose, and what they are measured by."""
     record = {agent: data.accuracy(agent, learned) for agent in data.agents}
     truly = {agent: data.accuracy(agent, judged) for agent in data.agents}
@@ -114,37 +132,16 @@ def judge_of(
     return judge
 
 
-def _resampled(cell: Cell, ways: Sequence[str], seed: int) -> NDArray[np.float64]:
-    """Give the percentages of each way in each resampling of tasks: resamples by ways."""
-    generator = np.random.default_rng(seed)
-    tasks = len(cell.draws)
-    weights = generator.multinomial(tasks, np.full(tasks, 1 / tasks), RESAMPLES).astype(float)
-    weights[0] = 1.0  # the first is the table as it is
-    rights = np.stack([cell.sums[way] for way in ways], axis=1)
-    found: NDArray[np.float64] = 100 * (weights @ rights) / (weights @ cell.draws)[:, None]
-    return found
-
-
 def _estimate(samples: NDArray[np.float64]) -> Estimate:
     low, high = np.percentile(samples[1:], [2.5, 97.5])
     return Estimate(float(samples[0]), float(low), float(high))
 
 
-def estimates(cell: Cell, seed: int) -> dict[str, Estimate]:
-    """Give every way's percentage with its interval."""
-    ways = sorted(cell.sums)
-    samples = _resampled(cell, ways, seed)
-    return {way: _estimate(samples[:, n]) for n, way in enumerate(ways)}
-
-
-def pooled(cells: Sequence[Cell], way: str, other: str, seed: int) -> Estimate:
+def pooled(cells: Sequence[Cell], way: str, other: str) -> Estimate:
     """Give by how many points `way` is better than `other`, all cells counting the same.
 
-    Cells of one data set share their tasks, so they are resampled alike.
+    Cells of one data set share their tasks, and were resampled alike.
     """
-    gaps = []
-    for one in cells:
-        samples = _resampled(one, [way, other], seed)
-        gaps.append(samples[:, 0] - samples[:, 1])
+    gaps = [one.samples[way] - one.samples[other] for one in cells]
     mean: NDArray[np.float64] = np.mean(gaps, axis=0)
     return _estimate(mean)

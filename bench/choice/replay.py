@@ -137,7 +137,7 @@ def read_records(view: View) -> Records:
 
 
 class Brought(Struct, frozen=True):
-    """A candidate of a draw: who brought it, whether it is right, and its standing without votes."""
+    """A candidate of a draw: who brought it, whether it is right, and its standing."""
 
     agent: str
     right: bool
@@ -227,6 +227,8 @@ EXPRESSIONS = (*BLIND_RULES, *VOTE_RULES, *CHECK_RULES, CALIBRATED)
 """Every rule, those with a number at one that five candidates and three voters can reach."""
 assert [text.partition("(")[0] for text in sorted(EXPRESSIONS)] == sorted(RULES)
 UNTAUGHT = ", without records"
+OWN_RECORD = "confidence through each agent's own record"
+"""The candidate whose author has been right most often when it stated this confidence."""
 
 
 def verdicts(
@@ -242,6 +244,7 @@ def verdicts(
     """
     taught, untaught = bring(task, tried, records), bring(task, tried, Records())
     found = {rule: winner(taught, rule).right for rule in (*BLIND_RULES, CALIBRATED, DEFAULT)}
+    found[OWN_RECORD] = max(taught, key=lambda one: (one.standing.authorship, one.agent)).right
     for rule in (CALIBRATED, DEFAULT):
         found[rule + UNTAUGHT] = winner(untaught, rule).right
     for name, checkers in panels.items():

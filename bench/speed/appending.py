@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
@@ -13,6 +15,7 @@ from bench.speed.sizes import Sizes
 from bench.speed.table import Goal, Row, Section
 from waggle.base.limits import SEAL_ENTRIES
 from waggle.choice.kinds import Vote
+from waggle.log.entry import Agent
 from waggle.log.line import line
 from waggle.store.journal import Pending
 from waggle.store.space import Draft, Space
@@ -83,59 +86,89 @@ def _means(samples: Samples, block: int) -> Samples:
     return Samples(tuple(fmean(samples.values[start : start + block]) for start in starts))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Seconds that one batch took, and what git and a bare table took for the same bytes."""
+
+    append: float
+    fold: float
+    seal: float
+    insert: float
+    commit: float
+
+
 def _batches(sizes: Sizes, folder: Path) -> tuple[Row, ...]:
-    """Batches of one voter's votes: appended, folded, and sealed."""
+    """Batches of one voter's votes on many candidates: appended, folded, and sealed."""
     world.repository(folder / "batches")
     bare, rng = world.Bare(folder / "batches.db"), random.Random(2)
+    commits = _Commits(folder / "commits")
     tasks = max(1, sizes.batch // sizes.candidates)
-    parts: list[tuple[float, ...]] = []
     with world.space_in(folder / "batches") as space:
         poll = world.propose(space, tasks, sizes.candidates, sizes.voters, sizes.families)
-        all_candidates = [one for mine in poll.candidates for one in mine]
+        candidates = [one for mine in poll.candidates for one in mine]
         space.seal()
-        for number in range(sizes.batches):
-            by = poll.voter(number)
-            votes = [Vote(candidate=one, score=world.score(rng)) for one in all_candidates]
+
+        def batch(by: Agent) -> _Batch:
+            votes = [Vote(candidate=one, score=world.score(rng)) for one in candidates]
             drafts = [Draft(body=vote) for vote in votes]
             same = _lines([world.pending(by, vote) for vote in votes])
-            append = timed(lambda drafts=drafts, by=by: space.append_all(drafts, by))()  # type: ignore[misc]
-            fold = timed(space.folding.catch_up)()
-            seal = timed(space.seal)()
-            insert = timed(lambda same=same: bare.insert_all(same))()  # type: ignore[misc]
-            parts.append((append + fold, append + fold + seal, seal, insert, append))
+            return _Batch(
+                append=timed(lambda: space.append_all(drafts, by))(),
+                fold=timed(space.folding.catch_up)(),
+                seal=timed(space.seal)(),
+                insert=timed(lambda: bare.insert_all(same))(),
+                commit=timed(lambda: commits.make(b"\n".join(same)))(),
+            )
+
+        batches = [batch(poll.voter(number)) for number in range(sizes.batches)]
         (cast,) = space.db.execute("SELECT count(*) FROM vote").fetchone()
-        assert cast == sizes.batches * len(all_candidates)
+        assert cast == sizes.batches * len(candidates)
     bare.db.close()
-    count = len(all_candidates)
-    folded, whole, seal_s, insert_s, append_s = (
-        Samples(column) for column in zip(*parts, strict=True)
-    )
-    commit = _commits(folder / "commits", b"\n".join(same), sizes.batches)
-    rate, against = insert_s.rate(count), "bare inserts in one transaction"
-    goal = (Goal(limit=60_000, of="figure", at_least=True),)
-    batch = f"batches of {count:,} votes appended"
+    return _batch_rows(batches, len(candidates))
+
+
+def _batch_rows(batches: Sequence[_Batch], count: int) -> tuple[Row, ...]:
+    def seconds(*parts: str) -> Samples:
+        return Samples(tuple(sum(getattr(one, part) for part in parts) for one in batches))
+
+    inserts = seconds("insert").rate(count)
+
+    def row(what: str, *parts: str, goals: tuple[Goal, ...] = ()) -> Row:
+        return Row(
+            what=f"batches of {count:,} votes {what}",
+            ours=seconds(*parts).rate(count),
+            baseline=inserts,
+            against="bare inserts in one transaction",
+            goals=goals,
+        )
+
+    goal = Goal(limit=60_000, of="figure", at_least=True)
     return (
-        Row(what=f"{batch} and folded", ours=folded.rate(count), baseline=rate, against=against,
-            goals=goal),
-        Row(what=f"{batch}", ours=append_s.rate(count), baseline=rate, against=against),
-        Row(what=f"{batch}, folded and each sealed", ours=whole.rate(count), baseline=rate,
-            against=against),
-        Row(what=f"sealing {count:,} entries", ours=seal_s, baseline=commit,
-            against="`git add` and `git commit` of the same bytes, synced"),
-    )  # fmt: skip
+        row("appended and folded", "append", "fold", goals=(goal,)),
+        row("appended", "append"),
+        row("appended, folded, and each batch sealed", "append", "fold", "seal"),
+        Row(
+            what=f"sealing {count:,} entries",
+            ours=seconds("seal"),
+            baseline=seconds("commit"),
+            against="`git add` and `git commit` of the same bytes, synced",
+        ),
+    )
 
 
-def _commits(folder: Path, data: bytes, repetitions: int) -> Samples:
-    """Time git itself at making the same bytes durable."""
-    folder.mkdir()
-    world.git(folder, "init", "--quiet")
+class _Commits:
+    """Makes bytes durable with git itself."""
 
-    def commit(number: int) -> None:
-        (folder / "entries.jsonl").write_bytes(b"%d\n" % number + data)
-        world.git(folder, "add", "entries.jsonl")
-        world.git(folder, "-c", "core.fsync=all", "commit", "--quiet", "--message", "frame")
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        world.git(folder, "init", "--quiet")
+        self._folder = folder
 
-    return Samples(tuple(timed(lambda n=n: commit(n))() for n in range(repetitions)))  # type: ignore[misc]
+    def make(self, data: bytes) -> None:
+        """Commit the bytes as one file."""
+        (self._folder / "entries.jsonl").write_bytes(data)
+        world.git(self._folder, "add", "entries.jsonl")
+        world.git(self._folder, "-c", "core.fsync=all", "commit", "--quiet", "--message", "frame")
 
 
 def _writers(sizes: Sizes, folder: Path) -> Row:
@@ -156,7 +189,10 @@ def _writers(sizes: Sizes, folder: Path) -> Row:
             child.release(process)
         for process in started:
             child.answer(process)
-        return perf_counter() - began
+        took = perf_counter() - began
+        for process in started:
+            child.finish(process)
+        return took
 
     mine, theirs = alternate(
         sizes.writer_rounds,

@@ -56,11 +56,18 @@ def release(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
+def finish(process: subprocess.Popen[str]) -> None:
+    """Wait for a child's end, which has to be a good one."""
+    process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{process.args!r} ended with status {process.returncode}")
+
+
 def report(*words: str) -> dict[str, float]:
     """Run a child to its end and give the object that it printed."""
-    with start(*words) as process:
-        found: dict[str, float] = json.loads(answer(process))
-    assert process.returncode == 0
+    process = start(*words)
+    found: dict[str, float] = json.loads(answer(process))
+    finish(process)
     return found
 
 

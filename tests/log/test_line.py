@@ -75,9 +75,8 @@ def test_half_a_surrogate_pair_is_no_text() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_json_cannot_say_is_not_written(value: float) -> None:
-    with pytest.raises(WaggleError) as caught:
+    with pytest.raises(ValueError, match="JSON"):
         body("task.add", BY, {"title": value})
-    assert caught.value.code == "invalid"
 
 
 @given(VALUES)

@@ -87,9 +87,9 @@ def test_a_linked_worktree(field: Field) -> None:
     assert (field.top / "calc.py").read_text() == BUG
     # One store serves all worktrees, and HEAD is the worktree's own.
     assert field.json("tasks")["tasks"][0]["id"] == ran.result["task"]
-    field.git("checkout", "-q", "calc.py", cwd=linked)
-    published = field.json("publish", "--commit", "HEAD~0", cwd=linked, env={"WAGGLE_AGENT": "x"})
-    assert published["candidate"]["commit"] == side
+    field.git("commit", "-qam", "applied", cwd=linked)
+    published = field.json("publish", "--commit", "HEAD", cwd=linked, env={"WAGGLE_AGENT": "x"})
+    assert published["candidate"]["commit"] == field.git("rev-parse", "side")
 
 
 def test_a_bare_repository(field: Field) -> None:

@@ -242,7 +242,6 @@ def test_a_store_that_went_back_goes_on_as_a_new_replica(world: World) -> None:
     assert remote.digest() == space.digest()
 
 
-@pytest.mark.xfail(reason="Space keeps its cached owner; Folding takes it for damage")
 def test_what_it_wrote_since_it_went_back_is_appended_again(world: World) -> None:
     space, remote = back_in_time(world, unsealed=True)
     was = space.journal.replica
@@ -340,7 +339,6 @@ def test_init_in_a_copy_mints_as_well(world: World) -> None:
     assert owner.replica != was
 
 
-@pytest.mark.xfail(reason="Folding does not read again which replica writes here")
 def test_a_process_that_was_open_when_another_minted_goes_on(world: World) -> None:
     """Two processes on a copy: the first that writes mints, the other follows."""
     original = world.space("original")

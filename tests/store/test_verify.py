@@ -108,9 +108,6 @@ def test_a_missing_object_of_a_frame(world: World, space: Space, what: str) -> N
     assert "missing" in reasons(report)[0]
 
 
-@pytest.mark.xfail(
-    run=False, reason="libgit2 before its pull request 7346 reads a torn loose object for ever"
-)
 def test_a_torn_object(world: World, space: Space) -> None:
     world.task(space)
     (frame,) = space.seal()

@@ -198,7 +198,7 @@ class Attempt:
     async def _watch(self, tree: Worktree, ended: asyncio.Event) -> None:
         """Checkpoint whenever the worktree has changed, and once more when the agent has ended."""
         while not ended.is_set():
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):  # then it is time to look
                 await asyncio.wait_for(ended.wait(), self.options.checkpoint_s)
             try:
                 await self._save(tree)

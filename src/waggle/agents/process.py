@@ -147,7 +147,7 @@ def birth(pid: int) -> float | None:
     """Give when a process was started, or None where there is none: with the pid it names one."""
     try:
         return psutil.Process(pid).create_time()
-    except psutil.Error:
+    except psutil.Error:  # it is gone, or is nobody that we may look at
         return None
 
 

@@ -25,7 +25,7 @@ class Checkpoint(Body, frozen=True, kw_only=True, omit_defaults=True):
     TEXTS: ClassVar[tuple[str, ...]] = ("note",)
     REFS: ClassVar[tuple[str, ...]] = ("task",)
     task: Id
-    run: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
+    run: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,63}\\Z")]
     """Which piece of work within the task: a race's slot, or the agent's own name for it."""
     commit: Oid
     n: Count

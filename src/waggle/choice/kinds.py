@@ -11,7 +11,7 @@ from waggle.log.entry import Agent, Body, Count, Id, Oid, Percent
 
 Text = Annotated[str, Meta(max_length=16 * 1024)]
 Short = Annotated[str, Meta(max_length=1024)]
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{32,64}$")]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{32,64}\\Z")]
 
 
 class Candidate(Body, frozen=True, kw_only=True, omit_defaults=True):

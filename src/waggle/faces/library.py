@@ -25,7 +25,7 @@ def open(  # noqa: A001 - waggle.open reads well
     repository = find(path, os.environ)
     outside = machine.outside()
     if init:
-        from waggle.store.setup import initialise  # noqa: PLC0415 - it loads libgit2
+        from waggle.store.setup import initialise  # it loads libgit2
 
         initialise(repository, outside)
     return Space(repository, space, FOLDS, outside)

@@ -17,8 +17,8 @@ from waggle.base.clock import MILLIS_MAX, stamp
 from waggle.base.errors import WaggleError
 from waggle.base.limits import ENTRY_BYTES_MAX, KEY_CHARS_MAX, NAME_CHARS_MAX
 
-Id = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-Oid = Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
+Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Oid = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z")]
 """A git object id (SHA-1)."""
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -49,7 +49,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
 
     at: Annotated[int, Meta(ge=0, le=stamp(MILLIS_MAX, 0xFFFF))]
     by: Agent
-    kind: Annotated[str, Meta(pattern=r"^[a-z]+(\.[a-z_]+)+$", max_length=64)]
+    kind: Annotated[str, Meta(pattern=r"^[a-z]+(\.[a-z_]+)+\Z", max_length=64)]
     key: Annotated[str, Meta(max_length=KEY_CHARS_MAX)] | None = None
     was: Id | None = None
 

@@ -1,8 +1,9 @@
 """Frames: a contiguous run of a log's entries as one signed git commit.
 
-First parent: the frame before. Tree: `entries.jsonl` (this frame's lines only) and `content/`
-where candidates carry files. Further parents: the commits of code candidates, so that git itself
-transfers and keeps them. The message states what the signature is for: space, replica, last seq
+First parent: the frame before (the first frame has none: its parents are candidates). Tree:
+`entries.jsonl` (this frame's lines only) and `content/` where candidates carry files. Further
+parents: the commits of code candidates, so that git itself transfers and keeps them.
+The message states what the signature is for: space, replica, last seq
 and running hash. The bytes of a frame depend on nothing but the log and the plan that was
 journalled, so that sealing again after a crash yields the same commit id.
 """

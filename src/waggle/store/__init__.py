@@ -1,11 +1,17 @@
 """Disk: the journal, git objects and refs, the view. Everything durable passes through here.
 
-locate.py     the repository that a path belongs to
-identity.py   the replica's key, bound to the journal that it was made for
-journal.py    own entries, durable before an append returns
-objects.py    git objects and refs, synced
-sealing.py    journalled entries become signed frames, crash by crash
-logs.py       every log that the repository holds, read and verified
-view.py       the folded state, disposable
-space.py      all of it together: what the layers above use
+Writing:
+    locate.py, setup.py, config.py   the repository that a path belongs to, and its store
+    identity.py, minting.py          the replica's key, bound to its journal; a new one for a copy
+    journal.py                       own entries, durable before an append returns
+    secrets.py, held.py              what looks like a secret waits for the operator
+    git.py, objects.py               the git program; objects and refs, synced
+    sealing.py                       journalled entries become signed frames, crash by crash
+Reading:
+    logs.py                          every log that the repository holds, read and verified
+    view.py, folding.py              the folded state, and bringing it up to date
+    verify.py, doctor.py             is all of it whole? what is wrong, and what is safe to do?
+Together:
+    space.py                         what the layers above use
+    outside.py, lock.py              clock and randomness as arguments; a lock between processes
 """

@@ -54,6 +54,7 @@ class Folding:
 
     def ends(self) -> dict[str, Ends]:
         """Give the ends of every log that is here, by replica; more than one end is a fork."""
+        self.journal.refresh()  # another process may have minted a new replica
         ends: dict[str, list[tuple[str | None, int]]] = {}
         for replica, oid, seq in self.journal.db.execute(
             "SELECT replica, oid, seq FROM tip WHERE space=?", (self.name,)
@@ -204,17 +205,29 @@ class Folding:
         if oid is not None and not (rows and rows[0][0] == head.seq + 1):
             for part in Logs(self._objects()).read(oid, self.name, replica, head):
                 if isinstance(part, Refusal):
+                    if after.seq and head == after:
+                        # What was folded is in no frame: this store went back in time.
+                        raise PastChangedError(replica)
                     raise _damaged(replica, part)
                 yield part
                 head = Head(part[-1].seq, part[-1].id, part[-1].envelope.at)
             rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES) if own else []
         while rows:
+            if rows[0][0] != head.seq + 1 and oid != self._tip(replica):
+                # Sealed and trimmed by another process since the ends were read.
+                raise PastChangedError(replica)
             links, refusal = chain.follow(head, [row[2] for row in rows])
             if refusal is not None or links[-1].id != rows[-1][1]:
                 raise _damaged(replica, refusal or Refusal(links[-1].seq, "journal hash differs"))
             yield links
             head = Head(links[-1].seq, links[-1].id, links[-1].envelope.at)
             rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES)
+
+    def _tip(self, replica: str) -> str | None:
+        row: tuple[str] | None = self.journal.db.execute(
+            "SELECT oid FROM tip WHERE space=? AND replica=?", (self.name, replica)
+        ).fetchone()
+        return row[0] if row else None
 
     def entries(self, replica: str) -> Iterator[Link]:
         """Give a log's admissible entries from the first, verified."""

@@ -90,7 +90,7 @@ def _works_in(folder: str | None, common_dir: str) -> bool:
     try:
         return os.path.realpath(find(folder, {}).common_dir) == os.path.realpath(common_dir)
     except WaggleError:
-        return False
+        return False  # it works in no repository at all
 
 
 class Git:

@@ -87,7 +87,12 @@ def take(objects: Objects, space: str, prefix: str) -> tuple[str, Pending]:
     oid = unique(prefix, [oid for oid in drafts if oid.startswith(prefix)], "held draft")
     draft = drafts[oid]
     content = [(path, objects.file(oid, f"{CONTENT_DIR}/{path}")) for path in draft.paths]
-    pending = Pending(draft.encoded.encode(), key=draft.key, content=content, commits=draft.commits)
+    pending = Pending(
+        draft.encoded.encode(),
+        key=draft.key or f"released/{oid}",
+        content=content,
+        commits=draft.commits,
+    )
     return oid, pending
 
 

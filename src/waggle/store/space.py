@@ -28,7 +28,7 @@ from waggle.store.journal import ClockAheadError, Journal, Pending, Written
 from waggle.store.locate import Repository
 from waggle.store.lock import locked
 from waggle.store.logs import Finding as LogFinding
-from waggle.store.logs import Logs, discover
+from waggle.store.logs import Logs, discover, refresh_signers
 from waggle.store.outside import Outside
 from waggle.store.sealing import Sealed, Sealer
 from waggle.store.secrets import Finding, scan_diff, scan_text
@@ -207,7 +207,11 @@ class Space:
     def find_logs(self) -> list[LogFinding]:
         """Look at the refs for logs and frames that came by themselves; give what is wrong."""
         with locked(self.store_dir, "seal"):
-            return discover(self.journal, Logs(self.objects), self.name)
+            logs = Logs(self.objects)
+            findings = discover(self.journal, logs, self.name)
+            refresh_signers(self.journal, logs)
+        self._owner = None  # what came may show that this store went back: minting.overtaken
+        return findings
 
     def rebuild(self) -> int:
         """Fold everything again from logs and journal; give how many entries were admitted."""

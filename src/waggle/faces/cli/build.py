@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +31,29 @@ WRITING = (
 )
 
 
+class _Between(click.ParamType):
+    """A number between two bounds; `nan` lies between none."""
+
+    def __init__(self, kind: type[int | float], least: float | None, most: float | None) -> None:
+        self.kind = kind
+        self.name = "integer" if kind is int else "number"
+        self.least = -math.inf if least is None else least
+        self.most = math.inf if most is None else most
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """Give the number; fail with a sentence that says what was expected."""
+        try:
+            number = self.kind(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no {self.name}", param, ctx)
+        if not self.least <= number <= self.most:
+            most = "" if self.most == math.inf else f" and at most {self.most}"
+            self.fail(f"{value} is out of bounds: give at least {self.least}{most}", param, ctx)
+        return number
+
+
 def _parameter(name: str, hint: Any, *, required: bool, default: object) -> click.Parameter:  # noqa: ANN401 - a type hint
     base, meta = hint, Meta()
     if get_args(hint) and isinstance(get_args(hint)[-1], Meta):
@@ -43,6 +67,8 @@ def _parameter(name: str, hint: Any, *, required: bool, default: object) -> clic
     if extra.get("positional"):
         return click.Argument([name], required=required, metavar=extra["metavar"])
     flag = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
+    if kind in {int, float} and (meta.ge is not None or meta.le is not None):
+        kind = _Between(kind, meta.ge, meta.le)
     if kind is bool:
         return click.Option([flag, name], is_flag=True, help=meta.description)
     return click.Option(

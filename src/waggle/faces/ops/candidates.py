@@ -187,7 +187,7 @@ class CheckRequest(Struct, frozen=True, kw_only=True):
 
     candidate: CandidateArg
     test: Annotated[tuple[str, ...], opt("the command; default: the task's own tests", "CMD")] = ()
-    timeout: Annotated[float | None, opt("seconds for each command", "S")] = None
+    timeout: Annotated[float | None, opt("seconds for each command", "S", least=0.001)] = None
 
 
 class Checked(Struct, frozen=True, kw_only=True):

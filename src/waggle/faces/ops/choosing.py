@@ -54,7 +54,7 @@ class ChooseRequest(Struct, frozen=True, kw_only=True):
 
     task: TaskArg = None
     rule: Annotated[str | None, opt("another rule than the task's (what if)", "RULE")] = None
-    top: Annotated[int | None, opt("only the first K places", "K")] = None
+    top: Annotated[int | None, opt("only the first K places", "K", least=1)] = None
 
 
 def _choose(ctx: Context, request: ChooseRequest) -> Choice:

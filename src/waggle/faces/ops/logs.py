@@ -25,7 +25,7 @@ class Nothing(Struct, frozen=True, kw_only=True):
 class LogRequest(Struct, frozen=True, kw_only=True):
     """Show entries."""
 
-    limit: Annotated[int, opt("how many, newest first; 0 for all", "N")] = 20
+    limit: Annotated[int, opt("how many, newest first; 0 for all", "N", least=0)] = 20
     raw: Annotated[bool, opt("print the lines as they are stored")] = False
 
 

@@ -17,9 +17,15 @@ def arg(metavar: str, words: str) -> Meta:
     return Meta(description=words, extra={"metavar": metavar, "positional": True})
 
 
-def opt(words: str, metavar: str | None = None) -> Meta:
-    """Mark a request's field as an option, `--field-name`."""
-    return Meta(description=words, extra={"metavar": metavar})
+def opt(
+    words: str,
+    metavar: str | None = None,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+) -> Meta:
+    """Mark a request's field as an option, `--field-name`, of a number between two bounds."""
+    return Meta(description=words, extra={"metavar": metavar}, ge=least, le=most)
 
 
 TaskArg = Annotated[

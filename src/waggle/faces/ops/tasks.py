@@ -91,7 +91,7 @@ TASK_ADD = Operation(
 class TasksRequest(Struct, frozen=True, kw_only=True):
     """List tasks."""
 
-    limit: Annotated[int, opt("how many, newest first; 0 for all", "N")] = 20
+    limit: Annotated[int, opt("how many, newest first; 0 for all", "N", least=0)] = 20
 
 
 class TaskList(Struct, frozen=True, kw_only=True):
