@@ -60,17 +60,18 @@ class Cell(Struct, frozen=True):
 
 
 def similar(strengths: Mapping[str, float], k: int) -> tuple[list[list[str]], float]:
-    """Give the groups of agents within `POINTS`, or within the least that holds k of them."""
-    order = sorted(strengths, key=lambda agent: (strengths[agent], agent))
-    least = min(
-        strengths[order[n + k - 1]] - strengths[order[n]] for n in range(len(order) - k + 1)
-    )
-    width = max(POINTS, least) + 1e-9
-    groups = [
-        [agent for agent in order if 0 <= strengths[agent] - strengths[low] <= width]
-        for low in order
-    ]
-    return [group for group in groups if len(group) >= k], width
+    """Give, around each agent, those within half of `POINTS`, and the width of that window.
+
+    Where no agent has k around it, the window is the least that gives one k.
+    """
+    order = sorted(strengths)
+    gaps = {
+        one: {other: abs(strengths[one] - strengths[other]) for other in order} for one in order
+    }
+    least = min(sorted(around.values())[k - 1] for around in gaps.values())
+    reach = max(POINTS / 2, least) + 1e-9
+    groups = [[other for other in order if gaps[one][other] <= reach] for one in order]
+    return [group for group in groups if len(group) >= k], 2 * reach
 
 
 class Cells(Struct, frozen=True):

@@ -10,6 +10,7 @@ standard input, writes, and says when it is done.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -25,8 +26,8 @@ from waggle.store.space import Draft, Space
 from waggle.store.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-"""Linux reports KiB, macOS bytes."""
+_STATUS = Path("/proc/self/status")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 def start(*words: str) -> subprocess.Popen[str]:
@@ -72,7 +73,13 @@ def report(*words: str) -> dict[str, float]:
 
 
 def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
+    """Give the most memory that this process has had resident."""
+    # Linux lets a child inherit the ru_maxrss of whoever forked it, even across exec; VmHWM is
+    # the program's own.
+    if _STATUS.exists() and (found := _PEAK.search(_STATUS.read_text())):
+        return int(found[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _floor(space: Space) -> float:

@@ -69,8 +69,13 @@ def order(rule: str, *standings: Standing, rulings: tuple[Ruled, ...] = ()) -> l
         ("ahead(2)", {"votes": (votes(3),)}, {"votes": (votes(1),)}, "ahead by 2 approvals of 2"),
         ("size", {"size": 9}, {"size": 10}, "9 bytes, against 10 bytes"),
         ("confidence", {"confidence": 0}, {}, "0 % stated, against no confidence stated"),
-        ("calibrated", {"authorship": ONE}, {}, "+2.50 bits of evidence"),
-        ("calibrated", {"votes": (votes(1),)}, {"votes": (votes(0, 1),)}, "against +0.50 bits"),
+        (
+            "calibrated",
+            {"authorship": ONE},
+            {},
+            "+2.00 bits of evidence from records and votes, against +1.00",
+        ),
+        ("calibrated", {"votes": (votes(1),)}, {"votes": (votes(0, 1),)}, "against +0.00 bits"),
     ],
 )
 def test_each_rule_prefers_and_says_why(

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.race.field import FIX, TEST, Field
 
 
@@ -30,61 +29,61 @@ CANDIDATE = {
 }  # fmt: skip
 
 
-def test_the_whole_way_by_hand(field: Field) -> None:
+def test_the_whole_way_by_hand(real: Field) -> None:
     """Each command's object has the fields that the issue fixes."""
-    made = field.json("init")
+    made = real.json("init")
     assert made["created"] is True
-    assert field.json("init")["created"] is False
-    added = field.json("task", "add", "fix add", "--test", TEST, "--as", "ann")
+    assert real.json("init")["created"] is False
+    added = real.json("task", "add", "fix add", "--test", TEST, "--as", "ann")
     assert is_id(added["task"]["id"])
-    assert added["task"]["base"] == field.git("rev-parse", "HEAD")
+    assert added["task"]["base"] == real.git("rev-parse", "HEAD")
     assert added["durable"] == {"journal": True, "frame": False}
 
-    listed = field.json("tasks")
+    listed = real.json("tasks")
     assert [one["id"] for one in listed["tasks"]] == [added["task"]["id"]]
     assert set(listed["tasks"][0]) == {"id", "title", "by", "at", "base", "rule", "candidates"}
 
-    field.write({"calc.py": FIX})
-    published = field.json("publish", "--confidence", "80", "--summary", "the sign", "--as", "bo")
+    real.write({"calc.py": FIX})
+    published = real.json("publish", "--confidence", "80", "--summary", "the sign", "--as", "bo")
     assert set(published["candidate"]) == CANDIDATE
     candidate = published["candidate"]["id"]
     assert is_id(candidate)
     assert published["candidate"]["confidence"] == 80
     assert published["durable"] == {"journal": True, "frame": True}
 
-    voted = field.json("vote", candidate, "--up", "--as", "cy", "--reason", "reads well")
+    voted = real.json("vote", candidate, "--up", "--as", "cy", "--reason", "reads well")
     assert (voted["score"], voted["candidate"]) == (100, candidate)
-    checked = field.json("check", candidate)
+    checked = real.json("check", candidate)
     assert [check["exit"] for check in checked["checks"]] == [0]
 
-    chosen = field.json("choose")
+    chosen = real.json("choose")
     assert set(chosen) >= {"ok", "task", "status", "winner", "rivals", "why"}
     assert chosen["task"] == added["task"]["id"]
     assert chosen["winner"]["id"] == candidate
     assert chosen["rivals"] == []
     assert set(chosen["winner"]) == CANDIDATE
 
-    assert "+    return a + b" in field.json("diff", candidate)["diff"]
-    assert field.json("show")["candidates"][0]["id"] == candidate
-    assert field.json("show", candidate)["task"] == added["task"]["id"]
-    saved = field.json("checkpoint", "--note", "so far")
+    assert "+    return a + b" in real.json("diff", candidate)["diff"]
+    assert real.json("show")["candidates"][0]["id"] == candidate
+    assert real.json("show", candidate)["task"] == added["task"]["id"]
+    saved = real.json("checkpoint", "--note", "so far")
     assert (saved["n"], saved["size"]) == (1, published["candidate"]["size"])
-    ruled = field.json("ruling", added["task"]["id"], candidate, "--reason", "right")
+    ruled = real.json("ruling", added["task"]["id"], candidate, "--reason", "right")
     assert ruled["durable"]["frame"] is True
-    assert field.json("choose")["status"] == "decided"
-    field.git("checkout", "-q", "calc.py")
-    assert field.json("apply")["paths"] == ["calc.py"]
+    assert real.json("choose")["status"] == "decided"
+    real.git("checkout", "-q", "calc.py")
+    assert real.json("apply")["paths"] == ["calc.py"]
 
-    kinds = [entry["kind"] for entry in field.json("log", "--limit", "0")["entries"]]
+    kinds = [entry["kind"] for entry in real.json("log", "--limit", "0")["entries"]]
     assert kinds == ["ruling.make", "checkpoint.save", "check.record", "vote.cast",
                      "candidate.publish", "task.add"]  # fmt: skip
-    assert field.json("seal")["entries"] == 0
-    assert field.json("verify")["verified"] is True
-    before = field.json("digest")
-    rebuilt = field.json("rebuild")
-    assert rebuilt["digest"] == before["digest"] == field.json("digest")["digest"]
-    assert field.json("doctor")["healthy"] is True
-    assert field.json("held")["held"] == []
+    assert real.json("seal")["entries"] == 0
+    assert real.json("verify")["verified"] is True
+    before = real.json("digest")
+    rebuilt = real.json("rebuild")
+    assert rebuilt["digest"] == before["digest"] == real.json("digest")["digest"]
+    assert real.json("doctor")["healthy"] is True
+    assert real.json("held")["held"] == []
 
 
 def test_a_choice_among_nothing(field: Field) -> None:
@@ -132,16 +131,10 @@ def test_spaces_are_apart(field: Field) -> None:
 
 def prepared(field: Field) -> dict[str, str]:
     whole = task(field)
-    return {"task": whole, "candidate": publish(field, "a", "ann"),
-            "commit": committed(field)}  # fmt: skip
-
-
-def committed(field: Field) -> str:
     field.write({"calc.py": FIX})
-    field.json("task", "add", "with code")
-    shown = field.json("publish", "--as", "coder")
+    with_code = field.json("publish", "--as", "coder")["candidate"]["id"]
     field.git("checkout", "-q", "calc.py")
-    return str(shown["candidate"]["id"])
+    return {"task": whole, "candidate": publish(field, "a", "ann"), "commit": with_code}
 
 
 TWICE: dict[str, tuple[list[str], list[str]]] = {

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tests.race.field import FIX, Field
+
+import waggle
 from waggle.base.errors import KINDS
 
 COMMANDS = (
@@ -20,18 +21,19 @@ COMMANDS = (
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_without_a_store_every_command_says_what_to_do(field: Field, words: list[str]) -> None:
     if words[0] == "ruling":
-        field.json("init", cwd=field.folder / "elsewhere") if _other(field) else None
+        another_store(field)
     status, error = field.refused(*words)
     assert (status, error["code"]) == (7, "not_initialised")
     assert "waggle init" in error["next"]
     assert not (field.top / ".git" / "waggle").exists(), "asking makes no store"
 
 
-def _other(field: Field) -> bool:
-    """Make another store, so that there is an operator."""
-    (field.folder / "elsewhere").mkdir()
-    field.git("init", "-q", cwd=field.folder / "elsewhere")
-    return True
+def another_store(field: Field) -> None:
+    """Make a store elsewhere, so that there is an operator."""
+    elsewhere = field.folder / "elsewhere"
+    elsewhere.mkdir()
+    field.git("init", "-q", cwd=elsewhere)
+    field.json("init", cwd=elsewhere)
 
 
 def test_outside_a_repository(field: Field) -> None:
@@ -43,15 +45,15 @@ def test_outside_a_repository(field: Field) -> None:
         assert "git init" in error["next"]
 
 
-def test_people_read_it_on_standard_error_and_programs_on_standard_output(field: Field) -> None:
-    field.json("init")
-    text = field.waggle("choose", "abcd1234")
+def test_people_read_it_on_standard_error_and_programs_on_standard_output(real: Field) -> None:
+    real.json("init")
+    text = real.waggle("choose", "abcd1234")
     assert text.status == 3
     assert text.out == ""
     first, second = text.err.splitlines()
     assert first.startswith("waggle: no task has an id that starts with abcd1234")
     assert second.startswith("List what there is: `waggle tasks`")
-    program = field.waggle("choose", "abcd1234", "--json")
+    program = real.waggle("choose", "abcd1234", "--json")
     assert program.status == 3
     assert program.err == ""
     error = program.object["error"]
@@ -116,15 +118,11 @@ def test_every_refusal_has_its_code_and_status(field: Field) -> None:
 
 def test_an_ambiguous_id_names_what_fits(field: Field) -> None:
     """Tasks are added until two ids begin alike, which is soon: there are 16^4 beginnings."""
-    field.json("init")
-    import waggle
-    from waggle.store.space import Draft
-
-    with waggle.open(str(field.top)) as space:
+    with waggle.open(str(field.top), init=True) as space:
         me = waggle.Agent(name="ann")
         seen: dict[str, str] = {}
         while True:
-            added = space.append(Draft(body=waggle.TaskAdd(title="x")), me).id
+            added = space.append(waggle.Draft(body=waggle.TaskAdd(title="x")), me).id
             if twin := seen.get(added[:4]):
                 break
             seen[added[:4]] = added

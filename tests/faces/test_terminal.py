@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
-
 from tests.race.field import Field
-from waggle.faces.cli import build
+
 from waggle.faces.cli.main import main
-from waggle.faces.cli.output import visible
+from waggle.faces.cli.output import escaped, visible
 from waggle.faces.ops import registry
 
 EVIL = "\x1b[31mred\x1b]0;owned\x07 \x9b2J \u202ereversed\u2066 \r\nfake: line\x08\x7f\u2028x"
@@ -25,6 +25,13 @@ def test_visible() -> None:
     assert visible(PLAIN) == PLAIN
     assert harmless(visible(EVIL))
     assert "\n" not in visible(EVIL)
+
+
+def test_escaped_json_has_the_same_value() -> None:
+    value = {"text": EVIL + PLAIN + "\U000e0001"}
+    shown = escaped(json.dumps(value, ensure_ascii=False))
+    assert shown.isprintable()
+    assert json.loads(shown) == value
 
 
 def test_control_characters_never_reach_the_terminal(field: Field) -> None:
@@ -44,6 +51,9 @@ def test_control_characters_never_reach_the_terminal(field: Field) -> None:
         assert harmless(ran.out), words
         assert harmless(ran.err), words
         assert "\nfake:" not in ran.out + ran.err, words
+    shown = field.waggle("show", "--json")
+    assert shown.out.rstrip("\n").isprintable()
+    assert shown.object["prompt"] == f"prompt {EVIL}"
     assert "red" in field.waggle("show").out, "the control: the text itself is shown"
 
 
@@ -94,4 +104,3 @@ def test_a_defect_is_told_in_the_form_of_every_error(
     assert '"code":"internal"' in line
     assert '"happened":"maybe"' in line
     assert "ZeroDivisionError: nobody thought of that" in captured.err
-    assert build.report is not None

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tests.race.field import PYTHON, TEST, Field, alive, until
 
 TELL = """

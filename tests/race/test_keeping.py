@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-
 from tests.race.field import FIX, PATIENCE_S, TEST, Field, until
 
 SECRET = "AKIA" + "Q7VZ2K4WX9J3M5T8"
@@ -33,8 +30,6 @@ def test_work_is_saved_while_it_goes_on_and_the_log_does_not_swell(field: Field)
     assert field.content(first, "calc.py") == "one"
     assert field.content(first, "new file.py") == "untracked"
     assert "scratch.tmp" not in field.git("ls-tree", "-r", "--name-only", first)
-    looks = len(os.listdir(field.top / ".git" / "objects"))
-    assert looks > 0
     field.go("second")
     race.until("checkpoint")
     assert list(refs_of(field)) == [ref]
@@ -126,7 +121,7 @@ def test_a_suspect_result_is_held_and_the_others_go_on(field: Field) -> None:
     assert held["findings"]
     assert SECRET not in ran.out
     assert SECRET not in field.waggle("log", "--raw", "--limit", "0").out
-    pushable = [name for name in field.refs("refs/waggle/")]
+    pushable = list(field.refs("refs/waggle/"))
     reachable = field.git("log", "-p", "--format=", *pushable)
     assert SECRET not in reachable
     assert "a + b" in reachable, "the control: the other candidate is reachable"

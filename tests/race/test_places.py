@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.race.field import BUG, EXAM, FIX, PYTHON, TEST, Field
 
 ODD = ["two words", "ünïcödé ☃", "a'quote\"s", "-dash", "$HOME;x"]
@@ -56,7 +55,8 @@ def test_a_subfolder(field: Field) -> None:
     field.commit({"tools/committed.py": fix, "tools/calc.py": "# another\n"})
     field.write({"tools/fresh.py": fix})
     ran = field.race("--agent", f"{PYTHON} committed.py", "--agent", f"{PYTHON} fresh.py",
-                     "--agent", f"{PYTHON} ./committed.py", "--agent", f"{PYTHON} ../tools/fresh.py",
+                     "--agent", f"{PYTHON} ./committed.py",
+                     "--agent", f"{PYTHON} ../tools/fresh.py",
                      "--test", TEST, cwd=field.top / "tools")  # fmt: skip
     assert [run["status"] for run in ran.result["runs"]] == ["done"] * 4
     commits = [one["commit"] for one in [ran.result["winner"], *ran.result["rivals"]]]
@@ -165,7 +165,7 @@ def test_the_users_settings_of_git_do_not_leak_in(field: Field) -> None:
     shown = field.json("diff", ran.result["winner"]["id"])["diff"]
     assert "\x1b" not in shown
     assert field.json("apply")["paths"] == ["calc.py", "é.txt"]
-    assert EXAM == (field.top / "tests/test_calc.py").read_text()
+    assert (field.top / "tests/test_calc.py").read_text() == EXAM
 
 
 def test_outside_a_repository(field: Field) -> None:

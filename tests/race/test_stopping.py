@@ -7,7 +7,6 @@ import os
 import signal
 
 import pytest
-
 from tests.race.field import FIX, TEST, Field, Running, alive, until
 
 
@@ -96,7 +95,7 @@ MOMENTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: "-".join(moment))
+@pytest.mark.parametrize("moment", MOMENTS, ids="-".join)
 def test_a_killed_race_goes_on_and_repeats_no_finished_agent(
     field: Field, moment: tuple[str, str]
 ) -> None:

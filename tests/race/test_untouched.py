@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 import pytest
-
 from tests.race.field import TEST, Field
 
 OURS = ("waggle", "objects", "refs/waggle", "logs/refs/waggle")

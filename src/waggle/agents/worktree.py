@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ from waggle.agents.protect import Change
 from waggle.base.errors import WaggleError
 from waggle.store.git import EMPTY_TREE, Git, GitFailedError
 from waggle.store.locate import Repository, find
+from waggle.store.lock import locked
 
 LEAVINGS = (":(exclude,glob)**/.aider*",)
 """Files of agents' own that are no part of their results."""
@@ -39,6 +41,16 @@ class Worktree(Struct, frozen=True, kw_only=True):
     path: str
     base: str
     index: str
+
+
+_registering = threading.Lock()
+
+
+@contextlib.contextmanager
+def _registry(repository: Repository) -> Iterator[None]:
+    """Hold git's list of worktrees: git fails now and then when two are made at once."""
+    with _registering, locked(repository.store_dir, "worktrees"):
+        yield
 
 
 def main_git(repository: Repository) -> Git:
@@ -69,7 +81,8 @@ def add(repository: Repository, path: str, base: str, *, clone: bool = False) ->
         own = find(path, {})
         Git(own.git_dir, path).run("checkout", "--quiet", "--detach", base)
     else:
-        git.run("worktree", "add", "--quiet", "--detach", "--", path, base)
+        with _registry(repository):
+            git.run("worktree", "add", "--quiet", "--detach", "--", path, base)
         own = find(path, {})
     tree = Worktree(path=path, base=base, index=f"{path}.index")
     # A copy of the fresh index spares the first capture from reading every file again.
@@ -99,7 +112,8 @@ def remove(repository: Repository, path: str) -> None:
     if os.path.lexists(path):
         # Forced twice: a worktree whose making was killed is still locked by git itself.
         git = main_git(repository)
-        git.call("worktree", "remove", "--force", "--force", "--", path, ok=(0, 128))
+        with _registry(repository):
+            git.call("worktree", "remove", "--force", "--force", "--", path, ok=(0, 128))
         shutil.rmtree(path, ignore_errors=True)
     for beside in (f"{path}.ready", f"{path}.index", f"{path}.index.lock"):
         with contextlib.suppress(FileNotFoundError):  # it was never made

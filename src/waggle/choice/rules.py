@@ -251,8 +251,12 @@ _ALL = (
     ),
 )
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _ALL}
-DEFAULT = "checks > calibrated > agreement > size > earliest"
-"""The rule for code when a task names none; bench.choice holds it against every single rule."""
+DEFAULT = "checks > calibrated > agreement"
+"""The rule when a task names none; bench.choice holds it against every single rule.
+
+Size and time are no further stages: as breakers of ties they chose worse than chance on real
+results (the smaller change was often the unfinished one), so what is left goes by the id.
+"""
 
 
 def effective_voters(standing: Standing) -> int:

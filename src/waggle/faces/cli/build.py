@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from waggle.agents.events import Event
 from waggle.base.errors import WaggleError
 from waggle.faces import machine
-from waggle.faces.cli.output import say, visible
+from waggle.faces.cli.output import escaped, say, visible
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, to_json
 
@@ -31,27 +31,24 @@ WRITING = (
 )
 
 
-class _Between(click.ParamType):
-    """A number between two bounds; `nan` lies between none."""
+def _between(
+    kind: type[int | float], least: float | None, most: float | None
+) -> Callable[[str], int | float]:
+    """Give what reads a number between two bounds; `nan` lies between none."""
+    low = -math.inf if least is None else least
+    high = math.inf if most is None else most
 
-    def __init__(self, kind: type[int | float], least: float | None, most: float | None) -> None:
-        self.kind = kind
-        self.name = "integer" if kind is int else "number"
-        self.least = -math.inf if least is None else least
-        self.most = math.inf if most is None else most
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        """Give the number; fail with a sentence that says what was expected."""
+    def number(text: str) -> int | float:
         try:
-            number = self.kind(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no {self.name}", param, ctx)
-        if not self.least <= number <= self.most:
-            most = "" if self.most == math.inf else f" and at most {self.most}"
-            self.fail(f"{value} is out of bounds: give at least {self.least}{most}", param, ctx)
-        return number
+            value = kind(text)
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r} is no number of this kind.") from error
+        if not low <= value <= high:
+            most = "" if high == math.inf else f" and at most {high}"
+            raise click.BadParameter(f"{text} is out of bounds: give at least {low}{most}.")
+        return value
+
+    return number
 
 
 def _parameter(name: str, hint: Any, *, required: bool, default: object) -> click.Parameter:  # noqa: ANN401 - a type hint
@@ -68,7 +65,7 @@ def _parameter(name: str, hint: Any, *, required: bool, default: object) -> clic
         return click.Argument([name], required=required, metavar=extra["metavar"])
     flag = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
     if kind in {int, float} and (meta.ge is not None or meta.le is not None):
-        kind = _Between(kind, meta.ge, meta.le)
+        kind = _between(kind, meta.ge, meta.le)
     if kind is bool:
         return click.Option([flag, name], is_flag=True, help=meta.description)
     return click.Option(
@@ -142,7 +139,7 @@ def run(
 
 def _print(operation: Operation, result: Struct, *, as_json: bool) -> None:
     if as_json:
-        say(to_json(result).decode())
+        say(escaped(to_json(result).decode()))
         return
     for row in operation.show(result):
         say(visible(row))
@@ -157,7 +154,7 @@ def _listener(
     if as_json:
 
         def line(event: Event) -> None:
-            say(msgspec.json.encode(event).decode())
+            say(escaped(msgspec.json.encode(event).decode()))
 
         return line, lambda: None
     from waggle.faces.cli.table import plain_or_live
@@ -169,7 +166,7 @@ def report(error: WaggleError, *, as_json: bool) -> int:
     """Print an error where its reader looks, and give its exit status."""
     if as_json:
         body = {"ok": False, "error": error.to_dict()}
-        say(msgspec.json.encode(body).decode())
+        say(escaped(msgspec.json.encode(body).decode()))
     else:
         doubt = "" if error.kind.definite else " It may have happened."
         words = visible(f"waggle: {error.message}.{doubt}"), visible(error.next_step)
