@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 from tests.race.field import FIX, TEST, Field, Running, alive, until
+
+from waggle.agents import process
 
 
 def steady(field: Field, name: str) -> str:
@@ -40,10 +44,10 @@ def begun(field: Field) -> Running:
     )  # fmt: skip
     waiting = {("check", "quick"), ("checkpoint", "slow")}
     for row in race.rows():
-        waiting.discard((row["event"], row.get("agent", "")))
+        waiting.discard((row.get("event", ""), row.get("agent", "")))
         if not waiting:
             return race
-    raise AssertionError(f"the race ended: {race.end()}")
+    raise AssertionError(f"the race ended: {race.seen} {race.end()}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -171,6 +175,40 @@ def test_grandchildren_of_a_killed_race_are_ended_though_their_parent_ended(fiel
     assert alive(int(pid.read_text()))
     assert field.waggle("race", "--resume").status == 0
     assert not alive(int(pid.read_text()))
+
+
+def test_an_orphan_whose_number_was_never_noted_is_ended_too(field: Field) -> None:
+    """A kill may come between the start of a program and the note of its number."""
+    race = begun(field)
+    race.process.kill()
+    race.end()
+    slow = pid_of(field, "slow")
+    (note,) = field.top.glob(".git/waggle/runs/*/run-2.process")
+    assert json.loads(note.read_text())["pid"] == slow
+    note.write_text('{"pid": null, "born": null}')
+    resumed = field.start("race", "--resume")
+    resumed.until("took_over", "slow")
+    until(lambda: not alive(slow), "it is ended")
+    field.go("slow end")
+    assert resumed.end().status == 0
+    assert not list(field.top.glob(".git/waggle/runs/*/*.process"))
+
+
+def test_a_number_that_is_someone_elses_now_is_left_alone(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+        try:
+            note.write_text(json.dumps({"pid": stranger.pid, "born": 1.0}))
+            assert process.end_orphans(str(note)) is False
+            note.write_text(json.dumps({"pid": None, "born": None}))
+            assert process.end_orphans(str(note)) is False
+            assert alive(stranger.pid)
+            note.write_text(json.dumps({"pid": stranger.pid, "born": process.birth(stranger.pid)}))
+            assert process.end_orphans(str(note)) is True, "the control"
+            until(lambda: not alive(stranger.pid), "it is ended")
+        finally:
+            stranger.kill()
+    assert process.end_orphans(str(note)) is False
 
 
 def _leads(child: int) -> bool:

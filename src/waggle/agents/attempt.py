@@ -101,7 +101,7 @@ class Attempt:
         else:
             await self._conclude(ended)
         await asyncio.to_thread(worktree.remove, self.space.repository, self.path)
-        _forget(self.note)
+        process.forget(self.note)
         _forget(self.outcome)
 
     async def _ended_before(self) -> Ended | None:
@@ -147,9 +147,8 @@ class Attempt:
         log = f"{self.log}.setup"
         env = process.environment(self.environ, self.path, {})
         started = await process.start(
-            process.shell(command), cwd=self.path, env=env, stdin=b"", log=log
+            process.shell(command), cwd=self.path, env=env, stdin=b"", log=log, note=self.note
         )
-        process.note(self.note, started.pid)
         ended = await process.wait(started, self.options.timeout_s)
         if ended.exit:
             raise WaggleError(
@@ -165,9 +164,13 @@ class Attempt:
         argv, stdin = presets.with_prompt(command, self.task.prompt)
         _forget(self.report)
         started = await process.start(
-            argv, cwd=self.path, env=self._environment(), stdin=stdin, log=self.log
+            argv,
+            cwd=self.path,
+            env=self._environment(),
+            stdin=stdin,
+            log=self.log,
+            note=self.note,
         )
-        process.note(self.note, started.pid)
         self._say("started")
         ended = asyncio.Event()
         watcher = asyncio.create_task(self._watch(tree, ended))

@@ -94,11 +94,12 @@ async def _run(command: str, cwd: str, log: str, environ: Mapping[str, str], pap
         os.remove(log)
     # What is tested is an agent's work: it may not rule either (see faces/operator.py).
     env = process.environment(environ, cwd, {"WAGGLE_RUN": "exam"})
-    started = await process.start(process.shell(command), cwd=cwd, env=env, stdin=b"", log=log)
-    process.note(f"{cwd}.process", started.pid)
+    note = f"{cwd}.process"
+    started = await process.start(
+        process.shell(command), cwd=cwd, env=env, stdin=b"", log=log, note=note
+    )
     ended = await process.wait(started, paper.timeout_s)
-    with contextlib.suppress(FileNotFoundError):  # gone is what is wanted
-        os.remove(f"{cwd}.process")
+    process.forget(note)
     if ended.timed_out:
         return Ended(exit=124, timed_out=True, duration_ms=ended.duration_ms)
     return ended

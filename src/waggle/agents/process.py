@@ -21,6 +21,8 @@ from msgspec import Struct
 from waggle.base.errors import WaggleError
 from waggle.base.limits import TAIL_BYTES_MAX
 
+NOTE_VARIABLE = "WAGGLE_PROCESS"
+"""Carries the path of the note that tells of a program, to the program and all that it starts."""
 GRACE_S = 3.0
 """Between asking a process group to end and ending it."""
 _LEAD_ASTRAY = frozenset(
@@ -51,19 +53,20 @@ def shell(command: str) -> tuple[str, ...]:
 
 
 async def start(
-    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], stdin: bytes, log: str
+    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], stdin: bytes, log: str, note: str
 ) -> asyncio.subprocess.Process:
     """Start a program as the leader of its own process group, its output going to a file.
 
     Raises `environment` when it cannot be started. Standard input comes from a file, so a program
-    that never reads it blocks nobody.
+    that never reads it blocks nobody. What is started is noted at `note`, for `end_orphans`.
     """
     source, sink = _streams(stdin, log)
+    _note(note, None)
     try:
-        return await asyncio.create_subprocess_exec(
+        started = await asyncio.create_subprocess_exec(
             *argv,
             cwd=cwd,
-            env=dict(env),
+            env={**env, NOTE_VARIABLE: note},
             stdin=source,
             stdout=sink,
             stderr=asyncio.subprocess.STDOUT,
@@ -78,6 +81,8 @@ async def start(
     finally:
         os.close(source)
         os.close(sink)
+    _note(note, started.pid)
+    return started
 
 
 def _streams(stdin: bytes, log: str) -> tuple[int, int]:
@@ -151,31 +156,57 @@ def birth(pid: int) -> float | None:
         return None
 
 
-def note(path: str, pid: int) -> None:
-    """Write down which process is ours, so that whoever comes after a crash can end it."""
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump({"pid": pid, "born": birth(pid)}, file)
+def _note(path: str, pid: int | None) -> None:
+    """Write down which process is ours, so that whoever comes after a crash can end it.
+
+    A first note says that one is about to be: a crash may come before its number is known.
+    """
+    born = None if pid is None else birth(pid)
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        json.dump({"pid": pid, "born": born}, file)
+    os.replace(f"{path}.new", path)
+
+
+def forget(path: str) -> None:
+    """Take the note of a program away that has ended with all that it started."""
+    with contextlib.suppress(FileNotFoundError):  # gone is what is wanted
+        os.remove(path)
 
 
 def end_orphans(path: str) -> bool:
     """End what is left of the process group noted at `path`; tell whether anything was.
 
     Invariant: only processes are ended that are, or descend from, the one that was noted. A number
-    is not given anew while its group lives, so a group without its leader is judged by its ages.
+    is not given anew while its group lives, so a group without its leader is judged by its ages;
+    where the crash came before the number was known, by a variable that only ours were given.
     """
     try:
         with open(path, encoding="utf-8") as file:
             known = json.load(file)
-        os.remove(path)
-    except (FileNotFoundError, ValueError):  # none was started, or the note was cut off by a crash
+    except FileNotFoundError:
         return False
-    group, born = known["pid"], known["born"]
-    if birth(group) not in {None, born}:
-        return False  # that number is someone else's now
-    left = [one for one in psutil.process_iter() if _belongs(one, group, born)]
-    if left:
+    forget(path)
+    pid, born = known["pid"], known["born"]
+    if pid is None:
+        found = [one.pid for one in psutil.process_iter() if _is_marked(one, path)]
+    elif birth(pid) in {None, born} and any(
+        _belongs(one, pid, born) for one in psutil.process_iter()
+    ):
+        found = [pid]
+    else:
+        found = []  # all ended, or that number is someone else's now
+    for group in found:
         _signal(group, signal.SIGKILL)
-    return bool(left)
+    return bool(found)
+
+
+def _is_marked(one: psutil.Process, path: str) -> bool:
+    """Tell whether a process leads a group and was started with this very note."""
+    try:
+        leads = sys.platform == "win32" or os.getpgid(one.pid) == one.pid
+        return leads and one.environ().get(NOTE_VARIABLE) == path
+    except (psutil.Error, OSError):
+        return False  # it ended while we looked, or is another user's
 
 
 def _belongs(one: psutil.Process, group: int, born: float | None) -> bool:

@@ -25,7 +25,7 @@ def truth(candidate: str, but: str = "0") -> str:
 
 
 _NOW = f"""iif(voter IN (SELECT checker FROM run WHERE candidate = ?1),
-    {truth("?1", "vote.voter")}, ?2)"""
+    {truth("?1", "vote.voter")}, ?2)"""  # noqa: S608 - put together from constants
 """What a vote on a candidate (?1) with this verdict (?2) is judged by.
 
 A voter that ran checks on the candidate is judged without them.
