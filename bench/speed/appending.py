@@ -31,7 +31,12 @@ def measure(sizes: Sizes, folder: Path) -> Section:
     """Measure all of it."""
     say("appending")
     world.repository(folder / "appending")
-    rows = (*_single(sizes, folder), *_batches(sizes, folder), _writers(sizes, folder))
+    rows = (
+        *_single(sizes, folder),
+        *_batches(sizes, folder),
+        _two_processes(sizes, folder),
+        _writers(sizes, folder),
+    )
     return Section(title="Appending", setting=_SETTING, rows=(*rows, _opening(sizes, folder)))
 
 
@@ -142,9 +147,8 @@ def _batch_rows(batches: Sequence[_Batch], count: int) -> tuple[Row, ...]:
             goals=goals,
         )
 
-    goal = Goal(limit=60_000, of="figure", at_least=True)
     return (
-        row("appended and folded", "append", "fold", goals=(goal,)),
+        row("appended and folded by one process", "append", "fold"),
         row("appended", "append"),
         row("appended, folded, and each batch sealed", "append", "fold", "seal"),
         Row(
@@ -153,6 +157,43 @@ def _batch_rows(batches: Sequence[_Batch], count: int) -> tuple[Row, ...]:
             baseline=seconds("commit"),
             against="`git add` and `git commit` of the same bytes, synced",
         ),
+    )
+
+
+def _two_processes(sizes: Sizes, folder: Path) -> Row:
+    """Batches that one process appends while another folds: on two cores, as writers and readers.
+
+    Timed from the first append until the last vote stands in the view; sealing that falls due
+    within is part of it.
+    """
+    where = folder / "two"
+    world.repository(where)
+    size = sizes.batch
+    with world.space_in(where) as space:
+        poll = world.propose(space, 1, size, sizes.voters, sizes.families)
+
+        def once(first: int) -> float:
+            end = space.journal.head("main")[0] + sizes.batches * size
+            numbers = map(str, (sizes.batches, size, first))
+            process = child.start("batches", str(where), poll.tasks[0], *numbers)
+            child.answer(process)  # it is ready
+            began = perf_counter()
+            child.release(process)
+            folded = 0
+            while folded < end:
+                space.folding.catch_up()
+                folded = space.view.admitted()[space.replica].seq
+            took = perf_counter() - began
+            child.answer(process)
+            child.finish(process)
+            return took
+
+        rounds = range(sizes.writer_rounds)
+        taken = Samples(tuple(once(number * sizes.batches) for number in rounds))
+    return Row(
+        what=f"batches of {size:,} votes appended by one process and folded by another",
+        ours=taken.rate(sizes.batches * size),
+        goals=(Goal(limit=60_000, of="figure", at_least=True),),
     )
 
 

@@ -2,6 +2,7 @@
 
     python -m bench.speed.child rebuild|verify REPOSITORY
     python -m bench.speed.child append|insert PLACE CANDIDATE COUNT NUMBER
+    python -m bench.speed.child batches PLACE TASK BATCHES SIZE VOTER
 
 The first kind prints one JSON object. A writer says when it is ready, waits for a line on its
 standard input, writes, and says when it is done.
@@ -127,9 +128,29 @@ def _write(write: Callable[[int], object], count: int) -> None:
     print("done", flush=True)
 
 
+def _append_batches(place: Path, task: str, batches: int, size: int, first: int) -> None:
+    """Append batches of votes on all candidates of a task, a voter each, from voter `first` on."""
+    poll = world.Poll(tasks=(), candidates=(), voters=1000, families=20)
+    with world.space_in(place) as space:
+        _ = space.replica
+        found = space.db.execute("SELECT id FROM candidate WHERE task=? ORDER BY id", (task,))
+        candidates = [one for (one,) in found]
+        ready = [
+            [
+                Draft(body=Vote(candidate=candidates[n % len(candidates)], score=n % 101))
+                for n in range(size)
+            ]
+            for _ in range(batches)
+        ]
+        _write(lambda number: space.append_all(ready[number], poll.voter(first + number)), batches)
+
+
 def main(words: list[str]) -> None:
     """Do one job."""
     job, place = words[0], Path(words[1])
+    if job == "batches":
+        _append_batches(place, words[2], int(words[3]), int(words[4]), int(words[5]))
+        return
     if job in {"rebuild", "verify"}:
         _whole(_rebuild if job == "rebuild" else _verify, place)
         return

@@ -42,8 +42,8 @@ class Sizes:
 
 
 FULL = Sizes(
-    append_block=2048,
-    append_blocks=4,
+    append_block=4096,
+    append_blocks=3,
     batch=1000,
     batches=40,
     writers=8,

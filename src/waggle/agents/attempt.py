@@ -214,6 +214,8 @@ class Attempt:
         """Take a checkpoint if anything changed since the last one."""
         repository = self.space.repository
         now = await asyncio.to_thread(worktree.capture, repository, tree)
+        if now is None:
+            return
         if self.tree is None:
             before = self.commit or self.base
             self.tree = await asyncio.to_thread(worktree.tree_of, repository, before)
@@ -233,9 +235,8 @@ class Attempt:
     # --- afterwards ------------------------------------------------------------------------
 
     async def _conclude(self, ended: Ended) -> None:
-        base_tree = await asyncio.to_thread(worktree.tree_of, self.space.repository, self.base)
         crashed = ended.exit != 0 and not ended.timed_out
-        if self.commit is None or self.tree == base_tree:
+        if self.commit is None or not await asyncio.to_thread(self._differs, self.commit):
             status: Status = "timeout" if ended.timed_out else "crashed" if crashed else "empty"
             self._finish(status, ended, "nothing was changed")
             return
@@ -260,6 +261,10 @@ class Attempt:
         self._finish(outcome, ended, "", candidate)
         # The candidate's frame holds the content now.
         self.space.objects.drop_refs([ref_of(self.space.name, self.task.id, self.run.label)])
+
+    def _differs(self, commit: str) -> bool:
+        repository = self.space.repository
+        return worktree.tree_of(repository, commit) != worktree.tree_of(repository, self.base)
 
     def _flags(self, ended: Ended, commit: str) -> list[str]:
         """Give what a reader should beware of."""

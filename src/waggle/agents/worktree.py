@@ -102,8 +102,10 @@ def existing(path: str, base: str) -> Worktree | None:
     """Give a worktree that is still there, whole, from before a crash."""
     if not (os.path.exists(f"{path}.ready") and os.path.exists(os.path.join(path, ".git"))):
         return None
-    with contextlib.suppress(FileNotFoundError):  # what a capture leaves that was killed
-        os.remove(f"{path}.index.lock")
+    # The index may be ahead of the last checkpoint, or locked: the crash came in between.
+    for stale in (f"{path}.index", f"{path}.index.lock"):
+        with contextlib.suppress(FileNotFoundError):  # it came elsewhere
+            os.remove(stale)
     return Worktree(path=path, base=base, index=f"{path}.index")
 
 
@@ -125,27 +127,31 @@ def forget_removed(repository: Repository) -> None:
     main_git(repository).run("worktree", "prune")
 
 
-def capture(repository: Repository, tree: Worktree) -> str:
-    """Give the tree id of everything in the folder that git does not ignore, untracked too."""
+def capture(repository: Repository, tree: Worktree) -> str | None:
+    """Give the tree id of everything in the folder that git does not ignore, untracked too.
+
+    None where nothing has changed since the last capture, or since the base before the first.
+    """
     git = Git(repository.common_dir, tree.path)
     env = {"GIT_INDEX_FILE": tree.index}
     if not os.path.exists(tree.index):
         git.run("read-tree", tree.base, env=env)
-    _adopt_nested(git, tree.path, env)
+    asked = ("ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+    changed = git.run(*asked, env=env).split(b"\0")[:-1]
+    if not changed:
+        return None
+    _adopt_nested(git, tree.path, [path for path in changed if path.endswith(b"/")], env)
     git.call("add", "--all", "--ignore-errors", "--", ".", *LEAVINGS, env=env, ok=(0, 1))
     return git.text("write-tree", env=env)
 
 
-def _adopt_nested(git: Git, path: str, env: Mapping[str, str]) -> None:
+def _adopt_nested(git: Git, path: str, folders: Sequence[bytes], env: Mapping[str, str]) -> None:
     """Put the files of repositories that an agent made within its worktree into the index.
 
     Git would take such a repository for a submodule and keep nothing but its commit's id; once a
     file of it is in the index, git treats it as an ordinary folder.
     """
-    others = git.run("ls-files", "-z", "--others", "--exclude-standard", env=env)
-    for folder in others.split(b"\0"):
-        if not folder.endswith(b"/"):
-            continue
+    for folder in folders:
         name = os.fsdecode(folder)
         inside = Git(os.path.join(path, name, ".git"), os.path.join(path, name))
         asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")

@@ -14,7 +14,7 @@ CONTENT_BYTES_HARD_MAX = 95 * 1024 * 1024
 """No setting goes past this: hosts refuse files of 100 MB."""
 FRAME_ENTRIES_MAX = 4096
 FRAME_BYTES_MAX = 4 * 1024 * 1024
-SEAL_ENTRIES = 2048
+SEAL_ENTRIES = FRAME_ENTRIES_MAX
 """An append that leaves this many entries unsealed seals them: a frame costs about ten syncs."""
 KEY_CHARS_MAX = 256
 NAME_CHARS_MAX = 128

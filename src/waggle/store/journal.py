@@ -14,7 +14,7 @@ import sqlite3
 import sys
 from contextlib import contextmanager
 
-from waggle.base.clock import DRIFT_MS_MAX, from_the_future, tick
+from waggle.base.clock import DRIFT_MS_MAX, from_the_future, stamp
 from waggle.base.errors import WaggleError
 from waggle.base.ids import extend, genesis
 from waggle.log.line import line as make_line
@@ -245,7 +245,7 @@ def write(
     seq, last, at = head or (0, genesis(space, meta.get("replica", "")), 0)
     if from_the_future(at, wall_ms):
         raise ClockAheadError(f"the log is more than {DRIFT_MS_MAX // 60_000} minutes ahead")
-    at = max(at, int(meta.get("clock", 0)))
+    at, now = max(at, int(meta.get("clock", 0))), stamp(wall_ms)
     written: list[Written] = []
     rows: list[tuple[str, int, str, int, bytes]] = []
     for item in pending:
@@ -256,7 +256,7 @@ def write(
             if seen:
                 written.append(Written(seq=seen[0], id=seen[1], at=seen[2], fresh=False))
                 continue
-        seq, at = seq + 1, tick(at, wall_ms)
+        seq, at = seq + 1, at + 1 if at >= now else now  # clock.tick, thousands of times
         line = make_line(at, item.encoded)
         last = extend(last, line)
         rows.append((space, seq, last, at, line))

@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from waggle.base.clock import millis
 from waggle.base.errors import WaggleError
 from waggle.base.limits import FRAME_BYTES_MAX, FRAME_ENTRIES_MAX
-from waggle.log.entry import envelope
 from waggle.log.frame import (
     CONTENT_DIR,
     ENTRIES_FILE,
@@ -44,6 +44,15 @@ if TYPE_CHECKING:
 REFS = "refs/waggle"
 PHASES = ("plan", "planned", "objects", "ref", "sealed", "trim", "trimmed")
 """Where a crash can strike, in order; tests strike in each."""
+
+
+class _Marks(Struct, frozen=True):
+    at: int
+    kind: str
+
+
+_marks = msgspec.json.Decoder(_Marks).decode
+"""What a frame's message needs of lines that this replica checked when it wrote them."""
 
 
 class Plan(Struct, frozen=True):
@@ -173,7 +182,7 @@ class Sealer:
         ).fetchall()
         files = {f"{CONTENT_DIR}/{seq}/{path}": data for seq, path, data in content}
         files[ENTRIES_FILE] = b"".join(line + b"\n" for _, _, line in rows)
-        outer = [envelope(line) for _, _, line in rows]
+        marks = [_marks(line) for _, _, line in rows]
         statement = Statement(
             space=plan.space,
             replica=self.journal.replica,
@@ -186,8 +195,8 @@ class Sealer:
         unsigned = commit_bytes(
             tree=self.objects.tree(files),
             parents=parents,
-            who=identity(self.journal.replica, millis(outer[-1].at) // 1000),
-            text=message(statement, [item.kind for item in outer]),
+            who=identity(self.journal.replica, millis(marks[-1].at) // 1000),
+            text=message(statement, [mark.kind for mark in marks]),
         )
         signature = sign(self.owner.private_key(), unsigned)
         return self.objects.commit(signed_bytes(unsigned, signature))
@@ -199,13 +208,15 @@ class Sealer:
         self._point(plan, oid)
         self.reached("ref")
         own = (plan.space, self.journal.replica)
-        rows = self._rows(plan)
         with self.journal.transaction() as db:
+            (last,) = db.execute(
+                "SELECT id FROM entry WHERE space=? AND seq=?", (plan.space, plan.last)
+            ).fetchone()
             db.execute(
                 "UPDATE frame SET oid=? WHERE space=? AND first=?", (oid, plan.space, plan.first)
             )
             db.execute("DELETE FROM tip WHERE space=? AND replica=?", own)
-            db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*own, oid, plan.last, rows[-1][1]))
+            db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*own, oid, plan.last, last))
         self.objects.let_go(self._carried(plan.space, plan.first, plan.last))
         return Sealed(oid, plan.first, plan.last, plan.missing)
 

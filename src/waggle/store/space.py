@@ -228,6 +228,8 @@ def _scan_body(value: Body) -> list[Finding]:
     findings: list[Finding] = []
     for name in value.TEXTS:
         text = getattr(value, name)
+        if not text:
+            continue
         for part in text if isinstance(text, (list, tuple)) else (text,):
             if isinstance(part, str) and part:
                 findings += scan_text(part, place=name)

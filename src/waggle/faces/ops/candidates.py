@@ -101,7 +101,7 @@ def _commit_of_work_tree(ctx: Context, base: str | None) -> str:
         start = base or EMPTY_TREE
         index = os.path.join(folder, "index")
         tree = Worktree(path=repository.work_tree, base=start, index=index)
-        captured = worktree.capture(repository, tree)
+        captured = worktree.capture(repository, tree) or worktree.tree_of(repository, start)
     return worktree.commit_tree(repository, captured, base, "candidate")
 
 
