@@ -26,6 +26,8 @@ NUMBERS_MAX = 1 << 16
 """How many numbers of names a process keeps in memory."""
 CACHE_KIB = 64 * 1024
 """How much of the file SQLite may keep in memory: a rebuild touches all of it, in no order."""
+CACHE_KIB = 65_536
+CHECKPOINT_PAGES = 16_384
 _VERSION = 2
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -127,6 +129,9 @@ class View:
         db = connect(self.path)
         try:
             db.execute("PRAGMA synchronous=NORMAL")
+            # Votes on many candidates touch many pages: keep them, and copy them back rarely.
+            db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+            db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             self._ready(db)
         except sqlite3.DatabaseError as error:
