@@ -192,7 +192,7 @@ def _two_processes(sizes: Sizes, folder: Path) -> Row:
         rounds = range(sizes.writer_rounds)
         taken = Samples(tuple(once(number * sizes.batches) for number in rounds))
     return Row(
-        what=f"batches of {size:,} votes appended by one process and folded by another, sealing included",
+        what=f"batches of {size:,} votes appended by one process, folded by another, and sealed",
         ours=taken.rate(sizes.batches * size),
     )
 

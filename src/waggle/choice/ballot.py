@@ -101,9 +101,9 @@ _VOTES = """SELECT t.candidate, t.family, t.n, t.ups, t.downs, t.pro, t.con
 _CHECKS = """SELECT r.candidate, max(r.passed), max(r.failed), min(r.first_pass)
   FROM candidate c JOIN run r ON r.candidate = c.n AND r.checker <> c.author
   WHERE c.task = ? GROUP BY r.candidate, r.command, r.environment"""
-_FAMILY = """SELECT text, coalesce(tp, 0), coalesce(fp, 0), coalesce(tn, 0), coalesce(fn, 0)
-  FROM name LEFT JOIN voter_record ON who = n WHERE n = ?"""
-_AUTHORS = "SELECT bin, right, wrong FROM author_record WHERE who = ?"
+_FAMILY = """SELECT text, coalesce(tp, 0), coalesce(fp, 0), coalesce(tn, 0), coalesce(fn, 0),
+  bin, right, wrong FROM name LEFT JOIN voter_record v ON v.who = n
+  LEFT JOIN author_record a ON a.who = n WHERE n = ?"""
 _RULINGS = """SELECT candidate, reason, operator, made FROM ruling WHERE task = ?
   ORDER BY made DESC, operator DESC"""
 
@@ -111,15 +111,20 @@ _RULINGS = """SELECT candidate, reason, operator, made FROM ruling WHERE task = 
 class _Family:
     """A family's name and records, read once for all that it voted on and brought."""
 
-    __slots__ = ("approve", "bins", "name", "reject", "right", "wrong")
+    __slots__ = ("approve", "bins", "name", "reject", "right", "voter", "wrong")
 
     def __init__(self, db: sqlite3.Connection, number: int) -> None:
-        self.name, *record = db.execute(_FAMILY, (number,)).fetchone()
-        self.approve, self.reject = approval(*record), rejection(*record)
-        rows = db.execute(_AUTHORS, (number,)).fetchall()
-        self.bins = {decile: (right, wrong) for decile, right, wrong in rows}
-        self.right = sum(right for _, right, _ in rows)
-        self.wrong = sum(wrong for _, _, wrong in rows)
+        rows = db.execute(_FAMILY, (number,)).fetchall()
+        self.name, tp, fp, tn, fn, decile, _, _ = rows[0]
+        self.approve, self.reject = approval(tp, fp, tn, fn), rejection(tp, fp, tn, fn)
+        self.voter = (self.name, self.approve, self.reject)
+        self.bins: dict[int, tuple[int, int]] = {}
+        self.right = self.wrong = 0
+        if decile is not None:
+            for row in rows:
+                self.bins[row[5]] = (row[6], row[7])
+                self.right += row[6]
+                self.wrong += row[7]
 
     def authorship(self, decile: int) -> int:
         """Give the log-odds of a candidate whose author stated a confidence in this decile."""
@@ -153,13 +158,15 @@ def read(db: sqlite3.Connection, task: str) -> Ballot:
 def _read(db: sqlite3.Connection, task: str) -> Ballot:
     families = _Families(db)
     votes: dict[int, list[FamilyVotes]] = {}
-    for number, voters, n, ups, downs, pro, con in db.execute(_VOTES, (task,)):
-        family = families[voters]
-        row = FamilyVotes(family.name, n, ups, downs, pro, con, family.approve, family.reject)
-        if number in votes:
-            votes[number].append(row)
-        else:
-            votes[number] = [row]
+    last, cells = -1, []
+    for number, voters, n, ups, downs, pro, con in db.execute(_VOTES, (task,)).fetchall():
+        name, approve, reject = families[voters].voter
+        row = FamilyVotes(name, n, ups, downs, pro, con, approve, reject)
+        if number != last:
+            last, cells = number, votes.setdefault(number, [])
+        cells.append(row)
+    for cells in votes.values():
+        cells.sort(key=_family_name)
     checks: dict[int, list[tuple[int, int, int]]] = {}
     for number, passed, failed, first in db.execute(_CHECKS, (task,)):
         checks.setdefault(number, []).append((passed, failed, first))
@@ -182,7 +189,7 @@ def _standing(
 ) -> Standing:  # fmt: skip
     (_, _, decile, entry, author, at, commit, base, result, size, tokens, confidence, supersedes,
      flags, summary, content, ruled, verdict) = row  # fmt: skip
-    failed = sum(1 for _, bad, _ in checks if bad)
+    failed = sum([1 for _, bad, _ in checks if bad]) if checks else 0
     return Standing(
         id=entry,
         author=author,
@@ -201,11 +208,11 @@ def _standing(
         ruled=ruled,
         verdict=verdict,
         authorship=family.authorship(decile),
-        votes=tuple(sorted(votes, key=_family_name)),
-        passed=sum(1 for good, bad, _ in checks if good and not bad),
+        votes=tuple(votes),
+        passed=len(checks) - failed,
         failed=failed,
-        flaky=sum(1 for good, bad, _ in checks if good and bad),
-        passed_at=max((first for _, _, first in checks), default=0) if not failed else 0,
+        flaky=sum([1 for good, bad, _ in checks if good and bad]) if failed else 0,
+        passed_at=max(first for _, _, first in checks) if checks and not failed else 0,
     )
 
 

@@ -120,10 +120,9 @@ def evidence(group: Sequence[Standing]) -> int:
         n = len(authors)
         mean = sum(one.authorship + SCATTER for one in authors.values()) // n
         total += mean * harmonic(n) >> SCALE_BITS
-    return total + sum(
-        family_votes(row.ups + row.downs, row.pro, row.con, row.approve, row.reject)
-        for row in _votes_of(group)
-    )
+    for row in _votes_of(group):
+        total += family_votes(row.ups + row.downs, row.pro, row.con, row.approve, row.reject)
+    return total
 
 
 def _votes_of(group: Sequence[Standing]) -> Iterable[FamilyVotes]:
@@ -254,8 +253,8 @@ RULES: Mapping[str, Rule] = {rule.name: rule for rule in _ALL}
 DEFAULT = "checks > calibrated > agreement"
 """The rule when a task names none; bench.choice holds it against every single rule.
 
-Size and time are no further stages: as breakers of ties they chose worse than chance on real
-results (the smaller change was often the unfinished one), so what is left goes by the id.
+Size and time are no further stages: with them the default was worse than `calibrated` alone on
+the held-out half of real results (docs/CHOICE.md), so what is left goes by the id.
 """
 
 

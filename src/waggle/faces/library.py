@@ -36,12 +36,11 @@ def choose(space: Space, task: str, rule: str | None = None) -> Outcome:
 
     `task` is an id or an unambiguous beginning of one. Raises `not_found`, `ambiguous`, `invalid`.
     """
-    found = find_task(space.db, task)
+    db = space.db
+    found = find_task(db, task)
     stages = outcome.parse(rule or found.body.rule or DEFAULT)
     firsts = None
     if found.body.electorate:
-        firsts = ballot.first_approvals(space.db, found.id, found.body.electorate)
+        firsts = ballot.first_approvals(db, found.id, found.body.electorate)
     forked = any(len(ends) > 1 for ends in space.folding.ends().values())
-    return outcome.choose(
-        ballot.read(space.db, found.id), stages, first_approvals=firsts, forked=forked
-    )
+    return outcome.choose(ballot.read(db, found.id), stages, first_approvals=firsts, forked=forked)
