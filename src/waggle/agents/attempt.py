@@ -208,6 +208,7 @@ class Attempt:
             except WaggleError as error:
                 if not interrupted(error):
                     raise
+                worktree.look_afresh(tree)
                 await self._save(tree)  # of all checkpoints this is the one to keep
 
     async def _save(self, tree: Worktree) -> None:

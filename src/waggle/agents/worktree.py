@@ -102,11 +102,19 @@ def existing(path: str, base: str) -> Worktree | None:
     """Give a worktree that is still there, whole, from before a crash."""
     if not (os.path.exists(f"{path}.ready") and os.path.exists(os.path.join(path, ".git"))):
         return None
-    # The index may be ahead of the last checkpoint, or locked: the crash came in between.
-    for stale in (f"{path}.index", f"{path}.index.lock"):
-        with contextlib.suppress(FileNotFoundError):  # it came elsewhere
+    tree = Worktree(path=path, base=base, index=f"{path}.index")
+    look_afresh(tree)
+    return tree
+
+
+def look_afresh(tree: Worktree) -> None:
+    """Let the next capture compare with the base: what came of the last one is not known.
+
+    Its index may be ahead of the last checkpoint, or locked: it was cut off in between.
+    """
+    for stale in (tree.index, f"{tree.index}.lock"):
+        with contextlib.suppress(FileNotFoundError):  # it was cut off elsewhere
             os.remove(stale)
-    return Worktree(path=path, base=base, index=f"{path}.index")
 
 
 def remove(repository: Repository, path: str) -> None:
