@@ -19,8 +19,8 @@ from waggle.choice.rules import DEFAULT, RULES
 from waggle.faces.cli.build import parameters
 from waggle.faces.ops import registry
 
-_COMMANDS = """Every command takes `--json` and prints one object with `ok`; a race prints a line for
-each event before it."""
+_COMMANDS = """Every command takes `--json` and prints one object with `ok`; a race prints a line
+for each event before it."""
 _ERRORS = """An error says whether the operation happened, and the safe next step. The exit status
 `10` of a race means that no candidate passed every test."""
 

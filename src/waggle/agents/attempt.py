@@ -215,6 +215,9 @@ class Attempt:
         """Take a checkpoint if anything changed since the last one."""
         repository = self.space.repository
         now = await asyncio.to_thread(worktree.capture, repository, tree)
+        if now is None and self.tree is None and self.commit is not None:
+            # Resumed, and as the base is: the agent has undone what its last checkpoint holds.
+            now = await asyncio.to_thread(worktree.tree_of, repository, self.base)
         if now is None:
             return
         if self.tree is None:
