@@ -204,3 +204,20 @@ def test_a_damaged_journal_is_an_error_that_keeps_what_there_is(world: World, sp
         space.digest()
     assert caught.value.code == "damaged"
     assert "seq 2" in caught.value.message
+
+
+def test_entries_that_are_sealed_and_trimmed_while_they_are_read_are_not_missed(
+    world: World, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waggle.store.folding.FOLD_ENTRIES", 4)
+    for n in range(10):
+        world.task(space, f"task {n}")
+    other = world.space(space.repository)
+    reading = space.folding.entries(space.replica)
+    seen = [next(reading).seq for _ in range(2)]
+    for n in range(3):
+        other.seal()
+        world.task(other, f"more {n}")
+    assert other.journal.read("main", 0)[0][0] > 10, "the journal was trimmed"
+    seen += [link.seq for link in reading]
+    assert seen == list(range(1, 14))

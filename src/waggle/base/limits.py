@@ -15,7 +15,7 @@ CONTENT_BYTES_HARD_MAX = 95 * 1024 * 1024
 FRAME_ENTRIES_MAX = 4096
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 SEAL_ENTRIES = FRAME_ENTRIES_MAX
-"""An append that leaves this many entries unsealed seals them: a frame costs about ten syncs."""
+"""An append that leaves this many entries unsealed seals them: a frame costs many syncs."""
 KEY_CHARS_MAX = 256
 NAME_CHARS_MAX = 128
 """Names of agents, sessions, models and vendors."""

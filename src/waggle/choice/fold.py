@@ -17,7 +17,7 @@ from waggle.choice.kinds import (
     family_of,
     ruling_statement,
 )
-from waggle.log.entry import Body, Entry
+from waggle.log.entry import Agent, Body, Entry
 from waggle.store.view import Tables
 
 _NEVER = 2**63 - 1
@@ -40,12 +40,19 @@ class ChoiceFold:
     def apply(self, tables: Tables, entries: Sequence[Entry]) -> None:
         """Fold a batch; rejudging happens once per candidate that a batch touches."""
         votes: list[tuple[object, ...]] = []
+        voters: dict[tuple[str, Agent], tuple[int, int]] = {}
         touched: set[int] = set()
         ruled: set[str] = set()
         for entry in entries:
             body = entry.body
             if isinstance(body, Vote):
-                votes.append(_vote_row(tables, entry, body))
+                who = (entry.replica, entry.by)
+                if who not in voters:
+                    voters[who] = _voter(tables, entry)
+                candidate = tables.number(body.candidate)
+                votes.append(
+                    (candidate, *voters[who], body.score, entry.at, body.reason, body.blind)
+                )
             elif isinstance(body, Candidate):
                 _fold_candidate(tables, entry, body, touched, ruled)
             elif isinstance(body, Check):
@@ -62,17 +69,10 @@ class ChoiceFold:
 CHOICE_FOLD = ChoiceFold()
 
 
-def _vote_row(tables: Tables, entry: Entry, body: Vote) -> tuple[object, ...]:
+def _voter(tables: Tables, entry: Entry) -> tuple[int, int]:
+    """Give the numbers of a voter and of its family."""
     writer = entry.writer
-    return (
-        tables.number(body.candidate),
-        tables.number(writer),
-        tables.number(family_of(entry.by, writer)),
-        body.score,
-        entry.at,
-        body.reason,
-        body.blind,
-    )
+    return tables.number(writer), tables.number(family_of(entry.by, writer))
 
 
 def _fold_candidate(

@@ -73,7 +73,8 @@ def _outer(line: bytes) -> Envelope:
     msgspec skips unknown fields without looking into their strings, and reads the last of equal
     keys; what every reader relies on is checked here: UTF-8, nesting, one clock and in its place.
     """
-    line.decode()
+    if not line.isascii():
+        line.decode()
     if line.count(b"[") + line.count(b"{") > NESTING_MAX and _depth(line) > NESTING_MAX:
         raise msgspec.ValidationError(f"it nests deeper than {NESTING_MAX}")
     outer = envelope(line)

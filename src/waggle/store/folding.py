@@ -120,8 +120,7 @@ class Folding:
                 raise PastChangedError(replica)
             for links in self._links(replica, head):
                 self.view.fold(self._entries(replica, links, known, firsts, stand_ins))
-                last = links[-1]
-                self.view.admit(replica, Head(last.seq, last.id, last.envelope.at))
+                self.view.admit(replica, _end(links))
 
     def _stand_ins(self, moved: Mapping[str, str]) -> dict[str, str]:
         """Give, for each first id, the id of the one entry that counts as it.
@@ -199,35 +198,43 @@ class Folding:
                 return
 
     def _stored(self, replica: str, oid: str | None, after: Head) -> Iterator[list[Link]]:
-        own = replica == self.journal.replica
-        head = after
-        rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES) if own else []
-        if oid is not None and not (rows and rows[0][0] == head.seq + 1):
-            for part in Logs(self._objects()).read(oid, self.name, replica, head):
+        """Give what is stored after `after`: from the journal, and from frames what left it.
+
+        Another process may seal and trim meanwhile: then the gap is read from the new frames.
+        """
+        own, head = replica == self.journal.replica, after
+        while True:
+            rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES) if own else []
+            if rows and rows[0][0] == head.seq + 1:
+                links, refusal = chain.follow(head, [row[2] for row in rows])
+                if refusal is not None or links[-1].id != rows[-1][1]:
+                    raise _damaged(replica, refusal or Refusal(rows[-1][0], "its hash differs"))
+                yield links
+                head = _end(links)
+                continue
+            tip, sealed = self._tip(replica) if own else (oid, head.seq + 1)
+            if tip is None or sealed <= head.seq:
+                if rows:
+                    raise _damaged(replica, Refusal(head.seq + 1, "the journal lacks it"))
+                return
+            for part in Logs(self._objects()).read(tip, self.name, replica, head):
                 if isinstance(part, Refusal):
                     if after.seq and head == after:
                         # What was folded is in no frame: this store went back in time.
                         raise PastChangedError(replica)
                     raise _damaged(replica, part)
                 yield part
-                head = Head(part[-1].seq, part[-1].id, part[-1].envelope.at)
-            rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES) if own else []
-        while rows:
-            if rows[0][0] != head.seq + 1 and oid != self._tip(replica):
-                # Sealed and trimmed by another process since the ends were read.
-                raise PastChangedError(replica)
-            links, refusal = chain.follow(head, [row[2] for row in rows])
-            if refusal is not None or links[-1].id != rows[-1][1]:
-                raise _damaged(replica, refusal or Refusal(links[-1].seq, "journal hash differs"))
-            yield links
-            head = Head(links[-1].seq, links[-1].id, links[-1].envelope.at)
-            rows = self.journal.read(self.name, head.seq, FOLD_ENTRIES)
+                head = _end(part)
+            if not own:
+                return
 
-    def _tip(self, replica: str) -> str | None:
-        row: tuple[str] | None = self.journal.db.execute(
-            "SELECT oid FROM tip WHERE space=? AND replica=?", (self.name, replica)
+    def _tip(self, replica: str) -> tuple[str | None, int]:
+        """Give the newest frame of the own log as it is now, and its last seq."""
+        row: tuple[str, int] | None = self.journal.db.execute(
+            "SELECT oid, seq FROM tip WHERE space=? AND replica=? ORDER BY seq DESC LIMIT 1",
+            (self.name, replica),
         ).fetchone()
-        return row[0] if row else None
+        return row or (None, 0)
 
     def entries(self, replica: str) -> Iterator[Link]:
         """Give a log's admissible entries from the first, verified."""
@@ -247,6 +254,11 @@ class Folding:
                     break
         links = [link for part in self._links(replica, after) for link in part]
         return links[-count:]
+
+
+def _end(links: Sequence[Link]) -> Head:
+    last = links[-1]
+    return Head(last.seq, last.id, last.envelope.at)
 
 
 def _damaged(replica: str, refusal: Refusal) -> WaggleError:
