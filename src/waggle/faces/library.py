@@ -42,5 +42,6 @@ def choose(space: Space, task: str, rule: str | None = None) -> Outcome:
     firsts = None
     if found.body.electorate:
         firsts = ballot.first_approvals(db, found.id, found.body.electorate)
-    forked = any(len(ends) > 1 for ends in space.folding.ends().values())
-    return outcome.choose(ballot.read(db, found.id), stages, first_approvals=firsts, forked=forked)
+    return outcome.choose(
+        ballot.read(db, found.id), stages, first_approvals=firsts, forked=space.folding.forked
+    )

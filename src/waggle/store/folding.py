@@ -50,6 +50,8 @@ class Folding:
         self.view = view
         self._objects = objects
         self._now_ms = now_ms
+        self.forked = False
+        """Whether a log had two histories when the view was last brought up to date."""
         self.decoders = registry(kind for fold in view.folds for kind in fold.kinds)
 
     def ends(self) -> dict[str, Ends]:
@@ -69,12 +71,16 @@ class Folding:
 
     def catch_up(self) -> None:
         """Fold what is here and admissible but not folded yet."""
-        admitted = self.view.admitted()
-        if self.view.current() and all(
-            len(ends) == 1 and replica in admitted and admitted[replica].seq == ends[0][1]
-            for replica, ends in self.ends().items()
-        ):
-            return
+        admitted, logs = self.view.admitted(), self.ends()
+        self.forked = any(len(ends) > 1 for ends in logs.values())
+        if not self.forked and self.view.current():
+            behind = [
+                replica
+                for replica, ends in logs.items()
+                if replica not in admitted or admitted[replica].seq != ends[0][1]
+            ]
+            if not behind:
+                return
         with self.view.transaction():
             self._fold_new()
 
