@@ -1,4 +1,4 @@
-"""The ballot: what a read needs of one task. No query scans votes; two look at each family."""
+"""The ballot: what a read needs of one task, in five queries, none of which scans votes."""
 
 from __future__ import annotations
 
@@ -101,9 +101,9 @@ _VOTES = """SELECT t.candidate, t.family, t.n, t.ups, t.downs, t.pro, t.con
 _CHECKS = """SELECT r.candidate, max(r.passed), max(r.failed), min(r.first_pass)
   FROM candidate c JOIN run r ON r.candidate = c.n AND r.checker <> c.author
   WHERE c.task = ? GROUP BY r.candidate, r.command, r.environment"""
-_FAMILY = """SELECT text, coalesce(tp, 0), coalesce(fp, 0), coalesce(tn, 0), coalesce(fn, 0),
-  bin, right, wrong FROM name LEFT JOIN voter_record v ON v.who = n
-  LEFT JOIN author_record a ON a.who = n WHERE n = ?"""
+_FAMILIES = """SELECT n, text, coalesce(tp, 0), coalesce(fp, 0), coalesce(tn, 0), coalesce(fn, 0),
+  bin, right, wrong FROM json_each(?) JOIN name ON n = value LEFT JOIN voter_record v ON v.who = n
+  LEFT JOIN author_record a ON a.who = n"""
 _RULINGS = """SELECT candidate, reason, operator, made FROM ruling WHERE task = ?
   ORDER BY made DESC, operator DESC"""
 
@@ -113,34 +113,31 @@ class _Family:
 
     __slots__ = ("approve", "bins", "name", "reject", "right", "voter", "wrong")
 
-    def __init__(self, db: sqlite3.Connection, number: int) -> None:
-        rows = db.execute(_FAMILY, (number,)).fetchall()
-        self.name, tp, fp, tn, fn, decile, _, _ = rows[0]
-        self.approve, self.reject = approval(tp, fp, tn, fn), rejection(tp, fp, tn, fn)
-        self.voter = (self.name, self.approve, self.reject)
+    def __init__(self, name: str, record: Sequence[int]) -> None:
+        self.name = name
+        self.approve, self.reject = approval(*record), rejection(*record)
+        self.voter = (name, self.approve, self.reject)
         self.bins: dict[int, tuple[int, int]] = {}
         self.right = self.wrong = 0
-        if decile is not None:
-            for row in rows:
-                self.bins[row[5]] = (row[6], row[7])
-                self.right += row[6]
-                self.wrong += row[7]
 
     def authorship(self, decile: int) -> int:
         """Give the log-odds of a candidate whose author stated a confidence in this decile."""
         return authorship(*self.bins.get(decile, (0, 0)), self.right, self.wrong)
 
 
-class _Families(dict[int, _Family]):
-    """The families that a ballot meets, by number, each read when it is first met."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        super().__init__()
-        self._db = db
-
-    def __missing__(self, number: int) -> _Family:
-        found = self[number] = _Family(self._db, number)
-        return found
+def _families(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, _Family]:
+    """Give the families that a ballot meets, by number, in one query."""
+    families: dict[int, _Family] = {}
+    asked = f"[{','.join(map(str, numbers))}]"
+    for number, name, *record, decile, right, wrong in db.execute(_FAMILIES, (asked,)):
+        family = families.get(number)
+        if family is None:
+            family = families[number] = _Family(name, record)
+        if decile is not None:
+            family.bins[decile] = (right, wrong)
+            family.right += right
+            family.wrong += wrong
+    return families
 
 
 def read(db: sqlite3.Connection, task: str) -> Ballot:
@@ -156,10 +153,12 @@ def read(db: sqlite3.Connection, task: str) -> Ballot:
 
 
 def _read(db: sqlite3.Connection, task: str) -> Ballot:
-    families = _Families(db)
+    tallies = db.execute(_VOTES, (task,)).fetchall()
+    candidates = db.execute(_CANDIDATES, (task,)).fetchall()
+    families = _families(db, {row[1] for row in tallies} | {row[1] for row in candidates})
     votes: dict[int, list[FamilyVotes]] = {}
     last, cells = -1, []
-    for number, voters, n, ups, downs, pro, con in db.execute(_VOTES, (task,)).fetchall():
+    for number, voters, n, ups, downs, pro, con in tallies:
         name, approve, reject = families[voters].voter
         row = FamilyVotes(name, n, ups, downs, pro, con, approve, reject)
         if number != last:
@@ -172,7 +171,7 @@ def _read(db: sqlite3.Connection, task: str) -> Ballot:
         checks.setdefault(number, []).append((passed, failed, first))
     standings = tuple(
         _standing(row, families[row[1]], votes.get(row[0], ()), checks.get(row[0], ()))
-        for row in db.execute(_CANDIDATES, (task,)).fetchall()
+        for row in candidates
     )
     return Ballot(task, standings, tuple(Ruled(*row) for row in db.execute(_RULINGS, (task,))))
 
