@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -250,3 +251,22 @@ def world(tmp_path: Path) -> Iterator[World]:
 def space(world: World) -> Space:
     """A space in a fresh store."""
     return world.space()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Sum up what the crash tests did and found; only here is it seen under xdist, too."""
+    total: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") != "teardown":
+                continue
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "crash":
+                    total.update(value)
+    if not total:
+        return
+    terminalreporter.section("crash safety")
+    lost = total.pop("acknowledged entries lost", 0)
+    for name, count in sorted(total.items()):
+        terminalreporter.write_line(f"{count:>8}  {name}")
+    terminalreporter.write_line(f"{lost:>8}  acknowledged entries lost")
