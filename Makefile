@@ -23,7 +23,7 @@ demo: .venv/installed ## real repair agents race on real bugs, under a minute
 	@$(BIN)/waggle demo
 
 test: .venv/installed ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: .venv/installed ## style, types, import contracts
 	$(BIN)/ruff check .
@@ -43,8 +43,8 @@ repair-table: .venv/installed ## tabulate which repair agent wins, over 20 seeds
 docs: .venv/installed ## write docs/REFERENCE.md from the code
 	$(BIN)/python tools/reference.py > docs/REFERENCE.md
 
-soak: .venv/installed ## the long randomised tests
-	$(BIN)/python -m pytest -m slow
+soak: .venv/installed ## the randomised tests with thousands of examples
+	WAGGLE_TESTS=soak $(BIN)/python -m pytest -n auto tests/laws tests/choice tests/log tests/base
 
 lock: .venv/installed ## resolve the dependencies anew into requirements.lock
 	$(BIN)/python -m pip install --quiet uv

@@ -44,7 +44,8 @@ START_MS = 1_767_225_600_000
 ANN = Agent(name="ann")
 
 settings.register_profile("waggle", deadline=None, max_examples=60, print_blob=True)
-settings.load_profile("waggle")
+settings.register_profile("soak", deadline=None, max_examples=3000, print_blob=True)
+settings.load_profile(os.environ.get("WAGGLE_TESTS", "waggle"))
 
 
 @pytest.fixture(autouse=True)

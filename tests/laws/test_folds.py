@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.laws.reference import Recount
 from tests.laws.worlds import AGENTS, GENERATORS, OPERATORS, SPACE, Made, shuffled, worlds
@@ -88,7 +88,6 @@ def test_tables_equal_a_recount(made: Made, seed: int) -> None:
         )
 
 
-@settings(max_examples=40)
 @given(worlds(), SEEDS, st.integers(1, 3))
 def test_every_rule_orders_as_a_recount_does(made: Made, seed: int, number: int) -> None:
     recount = Recount(made.entries, made.valid_rulings)
