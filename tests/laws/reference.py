@@ -19,14 +19,16 @@ Key = int | tuple[int, ...]
 class Recount:
     """Everything there is to know about the choices of a set of entries."""
 
-    def __init__(self, entries: Iterable[Entry], valid_rulings: frozenset[str]) -> None:
-        """`valid_rulings` are the signatures of rulings that count."""
+    def __init__(self, entries: Iterable[Entry], valid_rulings: frozenset[tuple[str, int]]) -> None:
+        """`valid_rulings` are the rulings that count, by signature and time."""
         unique = {entry.id: entry for entry in entries}.values()
         self.candidates = {e.id: e for e in unique if isinstance(e.body, Candidate)}
         self.votes = [e for e in unique if isinstance(e.body, Vote)]
         self.checks = [e for e in unique if isinstance(e.body, Check)]
         self.rulings = [
-            e for e in unique if isinstance(e.body, Ruling) and e.body.signature in valid_rulings
+            e
+            for e in unique
+            if isinstance(e.body, Ruling) and (e.body.signature, e.body.made) in valid_rulings
         ]
 
     # --- truth -----------------------------------------------------------------------------

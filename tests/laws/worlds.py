@@ -96,8 +96,8 @@ class World:
         """When the last ruling was made."""
         self.log, self.by = self.logs[0], AGENTS[0]
         """Who appends next."""
-        self.valid_rulings: set[str] = set()
-        """Signatures of rulings that were made as rulings have to be made."""
+        self.valid_rulings: set[tuple[str, int]] = set()
+        """Signature and time of rulings that were made as rulings have to be made."""
 
     def task(self) -> str:
         """Give a task's id, now and then of one that is not here."""
@@ -195,7 +195,7 @@ def _ruling(world: World) -> Ruling:
     if 0.2 < trick < 0.3:  # signed for something else
         signed = msgspec.structs.replace(signed, made=made + 1)
     elif trick >= 0.2 and number != 12:
-        world.valid_rulings.add(signature)
+        world.valid_rulings.add((signature, made))
     return signed
 
 
@@ -237,7 +237,7 @@ class Made(Struct, frozen=True):
     """A finished world: its entries by log, and which rulings are valid."""
 
     logs: tuple[Log, ...]
-    valid_rulings: frozenset[str]
+    valid_rulings: frozenset[tuple[str, int]]
 
     @property
     def entries(self) -> list[Entry]:
