@@ -9,13 +9,9 @@ from msgspec import Struct
 
 from waggle.faces import operator
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.registry import Operation, arg
+from waggle.faces.ops.registry import Nothing, Operation, arg
 from waggle.faces.ops.shapes import Durable, short
 from waggle.store import held
-
-
-class HeldRequest(Struct, frozen=True, kw_only=True):
-    """List what is held."""
 
 
 class HeldShape(Struct, frozen=True, kw_only=True):
@@ -31,7 +27,7 @@ class HeldList(Struct, frozen=True, kw_only=True):
     held: list[HeldShape]
 
 
-def _held(ctx: Context, _request: HeldRequest) -> HeldList:
+def _held(ctx: Context, _request: Nothing) -> HeldList:
     found = held.listing(ctx.space.objects, ctx.space.name)
     shapes = [
         HeldShape(id=one.id, findings=[f"{f.place}:{f.line} {f.rule}" for f in one.draft.findings])
@@ -50,7 +46,7 @@ def _show_held(result: HeldList) -> Iterator[str]:
 
 HELD = Operation(
     name="held",
-    request=HeldRequest,
+    request=Nothing,
     run=_held,
     show=_show_held,
     about="List what looked like a secret and was kept out of the log.",

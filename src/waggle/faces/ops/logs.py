@@ -9,17 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.registry import Operation, opt
+from waggle.faces.ops.registry import Nothing, Operation, opt
 from waggle.faces.ops.shapes import printable, short, when
 from waggle.store.sealing import ref_name
 from waggle.store.verify import Report
 from waggle.store.verify import verify as verify_space
 
 DAMAGED_STATUS = 8
-
-
-class Nothing(Struct, frozen=True, kw_only=True):
-    """No arguments."""
 
 
 class LogRequest(Struct, frozen=True, kw_only=True):
@@ -142,7 +138,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 def _verify(ctx: Context, _request: Nothing) -> Verified:
     ctx.space.find_logs()
     report = verify_space(ctx.space)
-    return Verified(verified=not any(one.harm == "error" for one in report.problems), report=report)
+    return Verified(verified=report.sound, report=report)
 
 
 def _show_verify(result: Verified) -> Iterator[str]:

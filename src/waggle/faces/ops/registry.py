@@ -34,6 +34,10 @@ TaskArg = Annotated[
 CandidateArg = Annotated[str, arg("CANDIDATE", "the candidate's id, abbreviated as in git")]
 
 
+class Nothing(Struct, frozen=True, kw_only=True):
+    """The request of an operation without arguments."""
+
+
 class Operation(Struct, frozen=True, kw_only=True):
     """One operation; `write` ones take `--key`, `--as`, `--model` and `--vendor` besides."""
 

@@ -8,15 +8,11 @@ from msgspec import Struct
 
 from waggle.faces import operator
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.registry import Operation
+from waggle.faces.ops.registry import Nothing, Operation
 from waggle.store.doctor import Diagnosis, examine
 from waggle.store.setup import initialise
 
 UNWELL_STATUS = 8
-
-
-class Nothing(Struct, frozen=True, kw_only=True):
-    """No arguments."""
 
 
 class Initialised(Struct, frozen=True, kw_only=True):
