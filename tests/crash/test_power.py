@@ -41,21 +41,23 @@ CUTS = 7
 """Per run: 28 in all."""
 CONTROL_CUTS = 6
 IMAGE_BYTES = 64 * MIB
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 def stop(writer: Writer) -> None:
     """Stop the writer and every git it started; return when none of them is in a system call."""
     end = time.monotonic() + _PATIENCE_S
     os.killpg(writer.pid, signal.SIGSTOP)
-    again = time.monotonic() + 1
+    again = time.monotonic() + 0.5
     while not _resting(psutil.Process(writer.pid)):
         assert time.monotonic() < end, "the writer does not stop"
         if time.monotonic() > again:
-            # A child that was stopped between vfork and exec keeps its parent from stopping.
+            # A child that was stopped between vfork and exec keeps its parent from stopping. It has
+            # to run for a moment: stopped again at once, it would get no further for ever.
             os.killpg(writer.pid, signal.SIGCONT)
+            writer.read_for(0.02)
             os.killpg(writer.pid, signal.SIGSTOP)
-            again = time.monotonic() + 1
+            again = time.monotonic() + 0.5
     writer.read(0)
 
 
