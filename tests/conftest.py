@@ -254,20 +254,21 @@ def space(world: World) -> Space:
     return world.space()
 
 
+TALLY = "tally: "
+"""Starts the name under which reports carry a tally; the rest of it is the summary's title."""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Sum up what the crash tests did and found; only here is it seen under xdist, too."""
-    total: Counter[str] = Counter()
+    """Sum up what tests did and found; only here is it seen under xdist, too."""
+    totals: dict[str, Counter[str]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") != "teardown":
                 continue
-            for name, value in getattr(report, "user_properties", ()):
-                if name == "crash":
-                    total.update(value)
-    if not total:
-        return
-    terminalreporter.section("crash safety")
-    lost = total.pop("acknowledged entries lost", 0)
-    for name, count in sorted(total.items()):
-        terminalreporter.write_line(f"{count:>8}  {name}")
-    terminalreporter.write_line(f"{lost:>8}  acknowledged entries lost")
+            for name, counts in getattr(report, "user_properties", ()):
+                if name.startswith(TALLY):
+                    totals.setdefault(name.removeprefix(TALLY), Counter()).update(counts)
+    for title, total in sorted(totals.items()):
+        terminalreporter.section(title)
+        for name, count in sorted(total.items()):
+            terminalreporter.write_line(f"{count:>8}  {name}")

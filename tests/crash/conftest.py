@@ -14,8 +14,8 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-PROPERTY = "crash"
-"""Under which name reports carry the counts."""
+PROPERTY = "tally: crash safety"
+"""Under which name reports carry the counts; tests/conftest.py sums them up."""
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from waggle.eventual.tasks import TaskAdd, tasks
 from waggle.log.entry import Agent
 from waggle.log.line import body
 from waggle.log.line import line as put_clock
-from waggle.store.logs import Logs, discover
+from waggle.store.discovery import discover
+from waggle.store.logs import Logs
 from waggle.store.sealing import ref_name
 from waggle.store.space import Draft, Space
 from waggle.store.verify import verify

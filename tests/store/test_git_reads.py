@@ -12,7 +12,8 @@ import pytest
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
-from waggle.store.logs import SIGNERS_FILE, Logs
+from waggle.store.logs import Logs
+from waggle.store.signers import SIGNERS_FILE
 from waggle.store.space import Draft, Space
 from waggle.store.verify import verify
 

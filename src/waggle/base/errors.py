@@ -53,6 +53,11 @@ KINDS: dict[str, ErrorKind] = {
         fault="environment",
         meaning="Disk, permissions or a missing program stopped it before anything was written.",
     ),
+    "unreachable": ErrorKind(
+        status=7,
+        fault="environment",
+        meaning="No remote took part; what was appended is safe in this store, and only there.",
+    ),
     "in_doubt": ErrorKind(
         status=8,
         fault="environment",

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from waggle.base.errors import WaggleError
+from waggle.base.ids import is_replica
 from waggle.base.limits import CONTENT_BYTES_HARD_MAX, CONTENT_BYTES_MAX
 from waggle.store.identity import write_private
 
 CONFIG_FILE = "config.toml"
+PREFIX = "refs/waggle"
 _KEY = re.compile(r"(ssh-ed25519 [A-Za-z0-9+/]{68})(?:\s|$)")
+_PREFIX = re.compile(r"refs(/[A-Za-z0-9_][A-Za-z0-9_-]*)+")
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings: whose rulings count, and how large one file of a candidate may be."""
+    """The settings of one store."""
 
     operators: tuple[str, ...] = ()
     """Public keys (`ssh-ed25519 AAAA...`) whose rulings count here."""
     content_bytes_max: int = CONTENT_BYTES_MAX
+    """The largest file of a candidate, in bytes."""
+    remotes: tuple[str, ...] = ()
+    """Git remotes, by name or URL, that `waggle sync` uses; where none is named, `origin`."""
+    prefix: str = PREFIX
+    """Where a remote keeps the logs; `refs/heads/waggle` for hosts that take branches only."""
+    trust: Literal["first_use", "listed"] = "first_use"
+    """Whose logs count: everybody's that verify, or only those trusted by name."""
+    trusted: tuple[str, ...] = ()
+    """Replicas that count besides those that an operator's entry trusts, if trust is `listed`."""
 
 
 def operator(text: str) -> str:
@@ -39,7 +53,7 @@ def load(store_dir: str) -> Config:
     try:
         with open(path, "rb") as file:
             config = msgspec.convert(tomllib.load(file), Config)
-        config = msgspec.structs.replace(config, operators=tuple(map(operator, config.operators)))
+        return _checked(config)
     except FileNotFoundError:
         return Config()
     except OSError as error:
@@ -50,23 +64,58 @@ def load(store_dir: str) -> Config:
         ) from error
     except ValueError as error:  # not TOML, not UTF-8, or not these settings
         raise WaggleError("invalid", f"{path}: {error}", "Correct that line.") from error
+
+
+def _checked(config: Config) -> Config:
+    """Give the settings with keys in their short form; raise ValueError on a bad value."""
     if not 0 < config.content_bytes_max <= CONTENT_BYTES_HARD_MAX:
-        raise WaggleError(
-            "invalid",
-            f"{path}: content_bytes_max must lie between 1 and {CONTENT_BYTES_HARD_MAX}",
-            "Hosts refuse files of 100 MB; choose a smaller number.",
+        raise ValueError(
+            f"content_bytes_max must lie between 1 and {CONTENT_BYTES_HARD_MAX};"
+            " hosts refuse files of 100 MB"
         )
-    return config
+    if not _PREFIX.fullmatch(config.prefix):
+        raise ValueError(
+            f"prefix {config.prefix!r} is no place for refs, such as refs/heads/waggle"
+        )
+    for replica in config.trusted:
+        if not is_replica(replica):
+            raise ValueError(f"trusted: {replica!r} is no replica's id (32 hex digits)")
+    return msgspec.structs.replace(config, operators=tuple(map(operator, config.operators)))
 
 
 def save(store_dir: str, config: Config) -> None:
-    """Write the settings."""
-    keys = "".join(f'  "{key}",\n' for key in config.operators)
-    text = (
-        "# Settings of this waggle store.\n\n"
-        "# Whose rulings count: public keys, one operator each.\n"
-        f"operators = [\n{keys}]\n\n"
-        "# The largest file of a candidate, in bytes.\n"
-        f"content_bytes_max = {config.content_bytes_max}\n"
-    )
+    """Write the settings; raise `invalid` where one could not be read again."""
+    try:
+        _checked(config)
+    except ValueError as error:
+        raise WaggleError("invalid", str(error), "Give another value.") from error
+    text = f"""# Settings of this waggle store.
+
+# Whose rulings count: public keys, one operator each.
+operators = {_list(config.operators)}
+
+# The largest file of a candidate, in bytes.
+content_bytes_max = {config.content_bytes_max}
+
+# What `waggle sync` exchanges logs with: names of git remotes, or URLs. None named: origin.
+remotes = {_list(config.remotes)}
+
+# Where remotes keep the logs; refs/heads/waggle for hosts that take branches only.
+prefix = {_text(config.prefix)}
+
+# Whose logs count: "first_use" (all that verify), or "listed" (those that `waggle members trust`
+# or the list below names).
+trust = {_text(config.trust)}
+trusted = {_list(config.trusted)}
+"""
     write_private(os.path.join(store_dir, CONFIG_FILE), text)
+
+
+def _text(value: str) -> str:
+    """Give a string as TOML: JSON's escapes are TOML's, but for DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _list(values: tuple[str, ...]) -> str:
+    rows = "".join(f"  {_text(value)},\n" for value in values)
+    return f"[\n{rows}]" if values else "[]"

@@ -1,32 +1,24 @@
 """Every log that the repository holds, read from git and verified before anything believes it.
 
-The journal's table `tip` says up to where each log was verified; refs say where it stands now.
-What does not verify is refused with a reason, kept, and never moves a tip.
+What does not verify is refused with a reason; discovery.py decides what becomes of it.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from waggle.base.ids import is_replica, replica_of
+from waggle.base.ids import replica_of
 from waggle.log.chain import Head, Link, Refusal, fork, start
 from waggle.log.entry import envelope
 from waggle.log.frame import ENTRIES_FILE, Statement, check, parse_message, split_lines
 from waggle.log.sshsig import public_text, verify
 from waggle.store.git import MissingObjectError
-from waggle.store.identity import write_private
-from waggle.store.journal import Journal
-from waggle.store.sealing import REFS
 
 if TYPE_CHECKING:
     from waggle.store.objects import Objects
-
-FORKS = "refs/waggle-fork"
-SIGNERS_FILE = "allowed_signers"
 
 
 class Frame(Struct, frozen=True):
@@ -35,14 +27,6 @@ class Frame(Struct, frozen=True):
     oid: str
     statement: Statement
     lines: list[bytes]
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """Something about a log that a person should see: where, and what."""
-
-    replica: str
-    seq: int
-    what: str
 
 
 class Reading(Struct, frozen=True):
@@ -195,146 +179,8 @@ def _unsign(head: bytes, text: bytes) -> tuple[str, bytes]:
     return signature.decode("ascii"), kept + b"\n\n" + text
 
 
-def discover(journal: Journal, logs: Logs, space: str) -> list[Finding]:
-    """Look at the refs and move the tips to what verifies; give what a person should see.
-
-    A ref that went back is not obeyed: the tip stays. A ref that left its chain is a fork: both
-    ends are kept, under refs of their own, so that git keeps the proof.
-    """
-    findings: list[Finding] = []
-    prefix = f"{REFS}/{space}/"
-    for name, oid in logs.objects.refs(prefix).items():
-        replica = name.removeprefix(prefix)
-        if not is_replica(replica):
-            findings.append(Finding(replica=replica, seq=0, what=f"{name} names no replica"))
-            continue
-        tips: list[_Tip] = journal.db.execute(
-            "SELECT oid, seq, id FROM tip WHERE space=? AND replica=?", (space, replica)
-        ).fetchall()
-        if oid not in {tip[0] for tip in tips}:
-            findings += _advance(journal, logs, (space, replica), tips, oid)
-    return findings
-
-
-_Tip = tuple[str, int, str]
-"""The end of a chain that was verified: newest frame, last seq, its id."""
-
-
-class _Survey(Struct, frozen=True, kw_only=True):
-    """How a chain relates to the tips that are known."""
-
-    end: _Tip | None
-    """The end of what verifies; None where nothing beyond the tip does."""
-    passed: list[str]
-    """The tips that this chain goes on from."""
-    refusal: Refusal | None
-
-
-def _follow(logs: Logs, log: tuple[str, str], tips: list[_Tip], oid: str) -> _Survey:
-    """Survey a chain from its only tip on: what is verified already is not read again."""
-    if len(tips) != 1:
-        return _Survey(end=None, passed=[], refusal=None)
-    tip, seq, entry = tips[0]
-    return _walk(logs, log, tips, oid, Head(seq, entry, logs.clock(tip)), [tip])
-
-
-def _walk(
-    logs: Logs,
-    log: tuple[str, str],
-    tips: list[_Tip],
-    oid: str,
-    after: Head,
-    passed: list[str],
-) -> _Survey:
-    end = None
-    waiting = {(seq, entry): tip for tip, seq, entry in tips if seq > after.seq}
-    passed = list(passed)
-    for part in logs.walk(oid, *log, after):
-        if isinstance(part, Refusal):
-            return _Survey(end=end, passed=passed, refusal=part)
-        frame, links = part
-        end = (frame, links[-1].seq, links[-1].id)
-        if waiting:
-            passed += [
-                waiting[link.seq, link.id] for link in links if (link.seq, link.id) in waiting
-            ]
-    return _Survey(end=end, passed=passed, refusal=None)
-
-
-def _advance(
-    journal: Journal, logs: Logs, log: tuple[str, str], tips: list[_Tip], oid: str
-) -> list[Finding]:
-    space, replica = log
-    survey = _follow(logs, log, tips, oid)
-    if survey.end is None:
-        survey = _walk(logs, log, tips, oid, start(*log), [])
-    findings = []
-    if survey.refusal is not None:
-        findings.append(
-            Finding(replica=replica, seq=survey.refusal.seq, what=survey.refusal.reason)
-        )
-    # What verifies before a bad frame counts, so that those who had it before it went bad and
-    # those who come later admit the same.
-    if survey.end is None or survey.end[0] in {tip for tip, _, _ in tips}:
-        return findings
-    end, seq, entry = survey.end
-    if any(known >= seq and _holds(logs, log, tip, seq, entry) for tip, known, _ in tips):
-        if survey.refusal is None:
-            what = "its ref went back; ours is kept"
-            findings.append(Finding(replica=replica, seq=seq, what=what))
-        return findings
-    left = [tip for tip, _, _ in tips if tip not in survey.passed]
-    for known in [*left, *([end] if left else [])]:
-        logs.objects.set_ref(f"{FORKS}/{space}/{replica}/{known}", known)
-    with journal.transaction() as db:
-        for tip in survey.passed:
-            db.execute("DELETE FROM tip WHERE space=? AND replica=? AND oid=?", (*log, tip))
-        db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*log, end, seq, entry))
-    if left:
-        what = "it wrote two histories: both are kept, and it is admitted up to the fork"
-        findings.append(Finding(replica=replica, seq=seq, what=what))
-    return findings
-
-
-def _holds(logs: Logs, log: tuple[str, str], tip: str, seq: int, entry: str) -> bool:
-    for links in logs.read(tip, *log, start(*log)):
-        if isinstance(links, Refusal):
-            return False
-        if links[-1].seq >= seq:
-            return links[seq - links[0].seq].id == entry
-    return False
-
-
 def shared_prefix(logs: Logs, space: str, replica: str, tips: list[str]) -> list[Link]:
     """Give the links that all known chains of a forked log share, or the longest where none is."""
     chains = [logs.read_all(oid, space, replica).links for oid in tips]
     end = fork([[link.id for link in chain] for chain in chains])
     return max(chains, key=len)[:end]
-
-
-def write_signers(store_dir: str, keys: dict[str, str]) -> str:
-    """Add keys to the allowed-signers file of ssh-keygen(1), for `git verify-commit`.
-
-    `keys` maps replicas to one-line public keys. Gives the file's path.
-    """
-    path = f"{store_dir}/{SIGNERS_FILE}"
-    rows = {f'{replica}@waggle.invalid namespaces="git" {key}' for replica, key in keys.items()}
-    try:
-        with open(path, encoding="utf-8") as file:
-            rows |= set(file.read().splitlines())
-    except FileNotFoundError:
-        pass  # the first ones make the file
-    write_private(path, "".join(f"{row}\n" for row in sorted(rows)))
-    return path
-
-
-def refresh_signers(journal: Journal, logs: Logs) -> str:
-    """Add the keys of all logs that were verified to the allowed-signers file; give its path."""
-    rows: list[tuple[str, str]] = journal.db.execute("SELECT replica, oid FROM tip").fetchall()
-    keys = {}
-    for replica, oid in rows:
-        try:
-            keys[replica] = logs.signer(oid)
-        except (MissingObjectError, ValueError):
-            continue  # `waggle verify` says what is wrong with that frame
-    return write_signers(os.path.dirname(journal.path), keys)

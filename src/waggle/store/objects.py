@@ -292,6 +292,28 @@ class Objects:
         self.git.run("update-ref", "--no-deref", name, new)
         self.sync_ref(name)
 
+    def move_refs(self, moves: Sequence[tuple[str, str, str | None]]) -> None:
+        """Compare and swap many refs (name, new, old); raise as `move_ref` does.
+
+        All at once; one by one where a crash left a lock or a torn ref among them.
+        """
+        if not moves:
+            return
+        script = "".join(f"update {name} {new} {old or ZERO}\n" for name, new, old in moves)
+        try:
+            self.git.run("update-ref", "--no-deref", "--stdin", data=script.encode())
+        except GitFailedError:
+            for name, new, _ in moves:
+                self.mend_ref(name)
+                if (now := self.ref(name)) != new:
+                    self.move_ref(name, new, now)
+
+    def set_refs(self, refs: Mapping[str, str]) -> None:
+        """Point replaceable local refs at commits; a crash may take this back."""
+        if refs:
+            script = "".join(f"update {name} {oid}\n" for name, oid in refs.items())
+            self.git.run("update-ref", "--no-deref", "--stdin", data=script.encode())
+
     def drop_refs(self, names: Sequence[str]) -> None:
         """Delete local refs of waggle's own."""
         script = "".join(f"delete {name}\n" for name in names)

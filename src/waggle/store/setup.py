@@ -14,9 +14,9 @@ from waggle.store.identity import Identity
 from waggle.store.journal import Journal
 from waggle.store.locate import Repository
 from waggle.store.lock import locked
-from waggle.store.logs import write_signers
 from waggle.store.objects import Objects
 from waggle.store.outside import Outside
+from waggle.store.signers import write_signers
 
 UNSAFE_MEDIA = frozenset(
     {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "afpfs", "ceph", "lustre",

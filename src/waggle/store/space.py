@@ -22,16 +22,18 @@ from waggle.log.entry import Agent, Body, canonical, fields_of, validate
 from waggle.log.line import body as encode_body
 from waggle.log.line import check_key
 from waggle.store import config, held, minting
+from waggle.store.discovery import Finding as LogFinding
+from waggle.store.discovery import discover
 from waggle.store.folding import Folding
 from waggle.store.identity import Identity
 from waggle.store.journal import ClockAheadError, Journal, Pending, Written
 from waggle.store.locate import Repository
 from waggle.store.lock import locked
-from waggle.store.logs import Finding as LogFinding
-from waggle.store.logs import Logs, discover, refresh_signers
+from waggle.store.logs import Logs
 from waggle.store.outside import Outside
 from waggle.store.sealing import Sealed, Sealer
 from waggle.store.secrets import Finding, scan_diff, scan_text
+from waggle.store.signers import refresh_signers
 from waggle.store.view import Fold, View
 
 if TYPE_CHECKING:

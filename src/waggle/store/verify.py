@@ -21,9 +21,10 @@ from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
 from waggle.log.chain import Head, Link, Refusal, follow, start
 from waggle.log.frame import CONTENT_DIR
+from waggle.store.discovery import FORKS
 from waggle.store.git import MissingObjectError
 from waggle.store.journal import Journal
-from waggle.store.logs import FORKS, Logs
+from waggle.store.logs import Logs
 from waggle.store.sealing import REFS
 from waggle.store.space import Space
 

@@ -62,7 +62,8 @@ def _parameter(name: str, hint: Any, *, required: bool, default: object) -> clic
     if get_origin(base) is Literal:
         kind = click.Choice([str(value) for value in get_args(base)])
     if extra.get("positional"):
-        return click.Argument([name], required=required, metavar=extra["metavar"])
+        count = -1 if many else 1
+        return click.Argument([name], required=required, metavar=extra["metavar"], nargs=count)
     flag = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
     if kind in {int, float} and (meta.ge is not None or meta.le is not None):
         kind = _between(kind, meta.ge, meta.le)

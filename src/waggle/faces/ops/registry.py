@@ -72,6 +72,7 @@ _TABLE = {
     "verify": "logs:VERIFY",
     "rebuild": "logs:REBUILD",
     "digest": "logs:DIGEST",
+    "sync": "sync:SYNC",
     "held": "held:HELD",
     "release": "held:RELEASE",
     "doctor": "setup:DOCTOR",

@@ -1,0 +1,148 @@
+"""Receiving: what a remote showed is verified, and only then becomes ours.
+
+A fetch mirrors the remote in tracking refs. Each is held against the tips that are verified here:
+one that goes on from a tip moves it and the replica's ref; one that lags behind is a remote that
+has not got everything yet; one that went back since the last look is a remote that was reset or
+restored, and is not obeyed; what does not verify is kept under refs of its own and shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from waggle.base.ids import is_replica
+from waggle.store.discovery import Finding, Step, advance, tips_of
+from waggle.store.lock import locked
+from waggle.store.logs import Logs
+from waggle.store.sealing import ref_name
+from waggle.store.signers import refresh_signers
+from waggle.sync.remotes import Remote
+from waggle.sync.trouble import Trouble
+
+if TYPE_CHECKING:
+    from waggle.store.space import Space
+
+REFUSED = "refs/waggle-refused"
+REFUSED_MAX = 8
+"""Tips of one log that are kept for inspection; more would let a hostile writer fill the disk."""
+STRAYS_MAX = 100
+"""Findings about one remote's stray refs that are shown."""
+
+
+class Received(Struct, frozen=True, kw_only=True):
+    """What one look at a remote's mirror brought."""
+
+    entries: Mapping[str, int]
+    """How many entries of each replica are new here and verified."""
+    findings: tuple[Finding, ...]
+    """What a person should see: refused, forked, rewound, stray."""
+    theirs: Mapping[str, str]
+    """The mirror as it is now: name of each log to its newest frame there."""
+    off: frozenset[str]
+    """Replicas whose log the remote has with another end than ours: nothing can be pushed there."""
+
+
+def mirror(space: Space, remote: Remote) -> dict[str, str]:
+    """Give what the remote had when it was last fetched: its name of each log to the newest frame.
+
+    A name is the replica's id, or anything else that a stranger pushed.
+    """
+    prefix = remote.tracking(space.name)
+    refs = space.objects.refs(prefix)
+    return {name.removeprefix(prefix): oid for name, oid in refs.items()}
+
+
+def receive(
+    space: Space, remote: Remote, before: Mapping[str, str], bad: Mapping[str, Trouble]
+) -> Received:
+    """Verify what a fetch brought into a remote's mirror, and make ours what verifies.
+
+    `before` is the mirror before the fetch: it tells a remote that lags from one that went back.
+    `bad` names what git itself refused to take, and why.
+    """
+    entries: dict[str, int] = {}
+    findings = [_untaken(remote, name, trouble) for name, trouble in bad.items()]
+    off = {one.replica for one in findings}
+    theirs = mirror(space, remote)
+    with locked(space.store_dir, "seal"):
+        logs = Logs(space.objects)
+        for name, oid in theirs.items():
+            if not is_replica(name):
+                what = f"{remote.name}: {remote.prefix}/{space.name}/{name[:80]} names no replica"
+                findings.append(Finding(replica=name[:80], seq=0, what=what, kind="stray"))
+                continue
+            seq = _verified(space, name)
+            step = advance(space.journal, logs, (space.name, name), oid)
+            findings += step.findings
+            if step.how in {"stopped", "forked"}:
+                off.add(name)
+            findings += _rewound(space, remote, name, step, (before.get(name), oid))
+            if any(one.kind == "refused" for one in step.findings):
+                _keep(space, name, oid)
+            if _verified(space, name) > seq:
+                entries[name] = _verified(space, name) - seq
+        _adopt(space)
+        if entries:
+            refresh_signers(space.journal, logs)
+    return Received(entries=entries, findings=_bounded(findings), theirs=theirs, off=frozenset(off))
+
+
+def _untaken(remote: Remote, name: str, trouble: Trouble) -> Finding:
+    replica = name.rsplit("/", 1)[-1][:80]
+    what = f"{remote.name}: git does not take it: {trouble.text}"
+    return Finding(replica=replica, seq=0, what=what, kind="refused")
+
+
+def _verified(space: Space, replica: str) -> int:
+    return max((seq for _, seq, _ in tips_of(space.journal, (space.name, replica))), default=0)
+
+
+def _rewound(
+    space: Space, remote: Remote, replica: str, step: Step, refs: tuple[str | None, str]
+) -> list[Finding]:
+    """Give the finding that a remote shows less of a log than it did, if it does."""
+    was, now = refs
+    if step.how != "behind" or was is None or was == now:
+        return []
+    status, _ = space.objects.git.call("merge-base", "--is-ancestor", was, now, ok=(0, 1, 128))
+    if status == 0:
+        return []
+    what = f"{remote.name} went back to an older frame of this log; ours is kept"
+    seq = _verified(space, replica)
+    return [Finding(replica=replica, seq=seq, what=what, kind="rewound")]
+
+
+def _keep(space: Space, replica: str, oid: str) -> None:
+    """Keep a tip that did not verify, so that it can be looked at when the remote has lost it."""
+    prefix = f"{REFUSED}/{space.name}/{replica}/"
+    kept = space.objects.refs(prefix)
+    if len(kept) < REFUSED_MAX and f"{prefix}{oid}" not in kept:
+        space.objects.set_ref(f"{prefix}{oid}", oid)
+
+
+def _adopt(space: Space) -> None:
+    """Let each foreign replica's ref follow its tip, in one transaction of git's.
+
+    It holds the objects when a remote drops them. A crash between tip and ref is mended here too.
+    """
+    rows: list[tuple[str, str]] = space.journal.db.execute(
+        "SELECT replica, max(oid) FROM tip WHERE space=? AND replica<>? GROUP BY replica"
+        " HAVING count(*)=1",
+        (space.name, space.journal.replica),
+    ).fetchall()
+    here = space.objects.refs(ref_name(space.name, ""))
+    moves = [
+        (name, tip, here.get(name))
+        for name, tip in ((ref_name(space.name, replica), tip) for replica, tip in rows)
+        if here.get(name) != tip
+    ]
+    space.objects.move_refs(moves)
+
+
+def _bounded(findings: list[Finding]) -> tuple[Finding, ...]:
+    strays = [one for one in findings if one.kind == "stray"]
+    rest = [one for one in findings if one.kind != "stray"]
+    return (*rest, *strays[:STRAYS_MAX])

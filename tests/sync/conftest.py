@@ -1,0 +1,23 @@
+"""What the sync tests did; tests/conftest.py sums it up at the end of the run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+# The tests import their helpers as tests.sync, from wherever pytest was started.
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+
+@pytest.fixture
+def happened(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """Counts that a test hands to the summary, whether it passes or fails."""
+    counts: Counter[str] = Counter()
+    yield counts
+    request.node.user_properties.append(("tally: fleets of replicas at random", dict(counts)))
