@@ -212,8 +212,12 @@ class Space:
             logs = Logs(self.objects)
             findings = discover(self.journal, logs, self.name)
             refresh_signers(self.journal, logs)
-        self._owner = None  # what came may show that this store went back: minting.overtaken
+        self.doubt_owner()
         return findings
+
+    def doubt_owner(self) -> None:
+        """Look again who writes here: what came may show that this store went back (minting)."""
+        self._owner = None
 
     def rebuild(self) -> int:
         """Fold everything again from logs and journal; give how many entries were admitted."""

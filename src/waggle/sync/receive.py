@@ -85,6 +85,7 @@ def receive(
             if _verified(space, name) > seq:
                 entries[name] = _verified(space, name) - seq
         _adopt(space)
+        space.doubt_owner()
         if entries:
             refresh_signers(space.journal, logs)
     return Received(entries=entries, findings=_bounded(findings), theirs=theirs, off=frozenset(off))
