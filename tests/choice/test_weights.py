@@ -31,6 +31,14 @@ def test_log2_follows_the_real_one(numerator: int, denominator: int) -> None:
     assert abs(log2(numerator, denominator) - real) < 2
 
 
+@given(st.integers(1, 4096), st.integers(1, 4096))
+def test_log2_is_rounded_down_exactly(numerator: int, denominator: int) -> None:
+    units = log2(numerator, denominator)
+    left, right = numerator**ONE, denominator**ONE
+    shift = max(-units, 0) + 1
+    assert right << (units + shift) <= left << shift < right << (units + 1 + shift)
+
+
 @given(POSITIVE, POSITIVE, POSITIVE, POSITIVE)
 def test_log2_never_falls_while_the_fraction_rises(a: int, b: int, c: int, d: int) -> None:
     low, high = sorted(((a, b), (c, d)), key=lambda pair: pair[0] * (b * d) // pair[1])

@@ -221,3 +221,45 @@ def test_entries_that_are_sealed_and_trimmed_while_they_are_read_are_not_missed(
     assert other.journal.read("main", 0)[0][0] > 10, "the journal was trimmed"
     seen += [link.seq for link in reading]
     assert seen == list(range(1, 14))
+
+
+def titles(space: Space) -> set[str]:
+    return {task.body.title for task in tasks(space.db)}
+
+
+def test_a_reader_that_is_up_to_date_sees_what_others_do_next(world: World) -> None:
+    space = world.space()
+    other = world.space(space.repository)
+    world.task(space, "mine")
+    assert titles(space) == titles(other) == {"mine"}
+    world.task(other, "another process's")
+    assert titles(space) == {"mine", "another process's"}, "appended elsewhere, folded by nobody"
+    world.task(other, "folded there")
+    assert len(titles(other)) == len(titles(space)) == 3, "folded elsewhere"
+    other.rebuild()
+    assert len(titles(space)) == 3
+    other.view.db.execute("DELETE FROM task")
+    other.view.db.execute("DELETE FROM admitted")
+    assert len(titles(space)) == 3, "the view was emptied elsewhere"
+
+
+def test_a_reader_that_is_up_to_date_sees_a_log_that_is_found(world: World) -> None:
+    space = world.space()
+    world.task(space, "mine")
+    assert titles(space) == {"mine"}
+    forger = world.forger(space)
+    forger.point(forger.frame(forger.lines(2)))
+    assert titles(space) == {"mine"}
+    space.find_logs()
+    assert len(titles(space)) == 3
+
+
+def test_a_reader_that_waits_for_the_future_sees_it_come_without_any_write(world: World) -> None:
+    space = world.space()
+    forger = world.forger(space)
+    later = [forger.line(at=(world.clock.now + 3_600_000) << 16)]
+    forger.point(forger.frame(later))
+    space.find_logs()
+    assert titles(space) == set()
+    world.clock.pass_ms(3_600_000)
+    assert titles(space) == {"forged"}

@@ -28,6 +28,11 @@ def extend(previous: str, line: bytes) -> str:
     return blake2b(bytes.fromhex(previous) + line, digest_size=32).hexdigest()
 
 
+def digest(previous: bytes, line: bytes) -> bytes:
+    """Give h(n) from h(n-1) (32 bytes) and the raw line, as `extend` does for hex digits."""
+    return blake2b(previous + line, digest_size=32).digest()
+
+
 def replica_of(public_key: bytes) -> str:
     """Give the replica id (32 hex digits) that a raw Ed25519 public key owns.
 

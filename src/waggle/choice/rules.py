@@ -97,6 +97,8 @@ def _by_family(group: Sequence[Standing]) -> dict[str, dict[str, Standing]]:
 
 def effective_authors(group: Sequence[Standing]) -> int:
     """Give how many independent authors a group of equal results is worth, times 2**16."""
+    if len(group) == 1:
+        return ONE
     return sum(harmonic(len(authors)) for authors in _by_family(group).values())
 
 
@@ -115,13 +117,21 @@ def evidence(group: Sequence[Standing]) -> int:
 
     A family's authors count as their mean times 1 + 1/2 + ...; so do a family's votes.
     """
+    total = _authors(group)
+    for row in _votes_of(group):
+        total += family_votes(row.ups + row.downs, row.pro, row.con, row.approve, row.reject)
+    return total
+
+
+def _authors(group: Sequence[Standing]) -> int:
+    """Give the evidence of the authors alone."""
+    if len(group) == 1:
+        return group[0].authorship + SCATTER
     total = 0
     for authors in _by_family(group).values():
         n = len(authors)
         mean = sum(one.authorship + SCATTER for one in authors.values()) // n
         total += mean * harmonic(n) >> SCALE_BITS
-    for row in _votes_of(group):
-        total += family_votes(row.ups + row.downs, row.pro, row.con, row.approve, row.reject)
     return total
 
 

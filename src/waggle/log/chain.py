@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from waggle.base.clock import from_the_future
-from waggle.base.ids import extend, genesis
+from waggle.base.ids import digest, genesis
 from waggle.log.entry import Envelope, envelope
 
 NESTING_MAX = 32
@@ -30,7 +30,7 @@ class Head(Struct, frozen=True):
     at: int
 
 
-class Link(Struct, frozen=True):
+class Link(Struct, frozen=True, gc=False):
     """A valid line at its place in the log."""
 
     seq: int
@@ -54,7 +54,7 @@ def start(space: str, replica: str) -> Head:
 def follow(head: Head, lines: Iterable[bytes]) -> tuple[list[Link], Refusal | None]:
     """Give the valid lines after `head`, and the refusal that ended them if one did."""
     links: list[Link] = []
-    seq, last, at = head.seq, head.id, head.at
+    seq, at, raw = head.seq, head.at, bytes.fromhex(head.id)
     for line in lines:
         try:
             outer = _outer(line)
@@ -62,8 +62,8 @@ def follow(head: Head, lines: Iterable[bytes]) -> tuple[list[Link], Refusal | No
             return links, Refusal(seq + 1, f"not an entry: {error}")
         if outer.at <= at:
             return links, Refusal(seq + 1, "its clock does not follow the entry before it")
-        seq, last, at = seq + 1, extend(last, line), outer.at
-        links.append(Link(seq, last, line, outer))
+        seq, at, raw = seq + 1, outer.at, digest(raw, line)
+        links.append(Link(seq, raw.hex(), line, outer))
     return links, None
 
 

@@ -7,7 +7,9 @@ kept raw, and what a version does not know it skips.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -25,7 +27,7 @@ Percent = Annotated[int, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
-class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Who wrote an entry: a program or a person, acting through a replica."""
 
     name: Name
@@ -44,17 +46,18 @@ class Agent(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {name: value for name, value in values.items() if value is not None}
 
 
-class Envelope(Struct, frozen=True, kw_only=True):
+class Envelope(Struct, frozen=True, kw_only=True, gc=False):
     """What every line carries."""
 
     at: Annotated[int, Meta(ge=0, le=stamp(MILLIS_MAX, 0xFFFF))]
     by: Agent
-    kind: Annotated[str, Meta(pattern=r"^[a-z]+(\.[a-z_]+)+\Z", max_length=64)]
+    kind: Annotated[str, Meta(max_length=64)]
+    """Dotted; see `envelope`."""
     key: Annotated[str, Meta(max_length=KEY_CHARS_MAX)] | None = None
     was: Id | None = None
 
 
-class Body(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Body(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The fields of one kind. Subclasses set the kind's name and what in it needs attention."""
 
     KIND: ClassVar[str]
@@ -64,7 +67,7 @@ class Body(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Fields that hold entry ids, which follow `was` when a log was continued under a new name."""
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """One entry as folds see it: where it stands, who wrote it, and its typed body."""
 
     id: str
@@ -82,6 +85,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 canonical: Callable[[object], bytes] = msgspec.json.Encoder(order="sorted").encode
 """Encode a value as canonical JSON: the same bytes as `waggle.log.line.canonical`, faster."""
+_KIND = re.compile(r"[a-z]+(\.[a-z_]+)+")
 RESERVED = frozenset({"at", "by", "kind", "key", "was"})
 _envelopes = msgspec.json.Decoder(Envelope)
 
@@ -104,7 +108,16 @@ def envelope(line: bytes) -> Envelope:
     """Decode what every line carries; raise msgspec.DecodeError on anything else."""
     if len(line) > ENTRY_BYTES_MAX or b"\n" in line:
         raise msgspec.ValidationError("the line is longer than an entry may be, or is several")
-    return _envelopes.decode(line)
+    outer = _envelopes.decode(line)
+    if not _is_kind(outer.kind):
+        raise msgspec.ValidationError(f"{outer.kind!r} is no kind of the form `word.word`")
+    return outer
+
+
+@lru_cache(maxsize=256)
+def _is_kind(text: str) -> bool:
+    """Tell whether a text has the form of a kind; a log has few kinds and very many lines."""
+    return _KIND.fullmatch(text) is not None
 
 
 def fields_of(value: Body) -> dict[str, object]:

@@ -52,6 +52,8 @@ class Folding:
         self._now_ms = now_ms
         self.forked = False
         """Whether a log had two histories when the view was last brought up to date."""
+        self._done: tuple[int, ...] = ()
+        """The state of both files when nothing was left to fold; empty while something may be."""
         self.decoders = registry(kind for fold in view.folds for kind in fold.kinds)
 
     def ends(self) -> dict[str, Ends]:
@@ -71,21 +73,44 @@ class Folding:
 
     def catch_up(self) -> None:
         """Fold what is here and admissible but not folded yet."""
+        state = self._state()
+        if state == self._done:
+            return
+        if self._behind():
+            with self.view.transaction():
+                self._fold_new()
+            # What is appended, or done to the view, from before it was looked at is news.
+            state = (*state[:2], *self._state()[2:])
+            if self._behind():
+                return  # an entry from the future, or a fork: time or news may admit more
+        self._done = state
+
+    def _state(self) -> tuple[int, ...]:
+        """Give what changes whenever anybody writes to the journal or to the view.
+
+        SQLite's data_version moves when another connection commits, total_changes with our own.
+        """
+        journal, view = self.journal.db, self.view.db
+        (theirs,) = journal.execute("PRAGMA data_version").fetchone()
+        (others,) = view.execute("PRAGMA data_version").fetchone()
+        return theirs, journal.total_changes, others, view.total_changes
+
+    def _behind(self) -> bool:
+        """Tell whether the view may lack something that is here."""
         admitted, logs = self.view.admitted(), self.ends()
         self.forked = any(len(ends) > 1 for ends in logs.values())
-        if not self.forked and self.view.current():
-            behind = [
-                replica
+        return (
+            self.forked
+            or not self.view.current()
+            or any(
+                replica not in admitted or admitted[replica].seq != ends[0][1]
                 for replica, ends in logs.items()
-                if replica not in admitted or admitted[replica].seq != ends[0][1]
-            ]
-            if not behind:
-                return
-        with self.view.transaction():
-            self._fold_new()
+            )
+        )
 
     def rebuild(self) -> int:
         """Fold everything again from logs and journal; give how many entries were admitted."""
+        self._done = ()
         with self.view.transaction():
             self.view.clear()
             self._fold_new()

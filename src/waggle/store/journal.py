@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from waggle.base.clock import DRIFT_MS_MAX, from_the_future, stamp
 from waggle.base.errors import WaggleError
-from waggle.base.ids import extend, genesis
+from waggle.base.ids import digest, genesis
 from waggle.log.line import line as make_line
 
 TYPE_CHECKING = False
@@ -245,7 +245,7 @@ def write(
     seq, last, at = head or (0, genesis(space, meta.get("replica", "")), 0)
     if from_the_future(at, wall_ms):
         raise ClockAheadError(f"the log is more than {DRIFT_MS_MAX // 60_000} minutes ahead")
-    at, now = max(at, int(meta.get("clock", 0))), stamp(wall_ms)
+    at, now, raw = max(at, int(meta.get("clock", 0))), stamp(wall_ms), bytes.fromhex(last)
     written: list[Written] = []
     rows: list[tuple[str, int, str, int, bytes]] = []
     for item in pending:
@@ -258,7 +258,8 @@ def write(
                 continue
         seq, at = seq + 1, at + 1 if at >= now else now  # clock.tick, thousands of times
         line = make_line(at, item.encoded)
-        last = extend(last, line)
+        raw = digest(raw, line)
+        last = raw.hex()
         rows.append((space, seq, last, at, line))
         written.append(Written(seq=seq, id=last, at=at, fresh=True))
         if item.key is not None:

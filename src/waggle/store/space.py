@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from waggle.store.objects import Objects
 
 
-class Draft(Struct, frozen=True, kw_only=True):
+class Draft(Struct, frozen=True, kw_only=True, gc=False):
     """Something to append: a body, its idempotency key, and what it carries into git."""
 
     body: Body
@@ -147,14 +147,13 @@ class Space:
         return written
 
     def _pending(self, draft: Draft, who: Mapping[str, str]) -> Pending:
-        for path, data in draft.content.items():
+        content = list(draft.content.items())
+        for path, data in content:
             _check_content(path, data, self.config.content_bytes_max)
         kind, key = draft.body.KIND, check_key(draft.key)
         encoded = encode_body(kind, who, fields_of(draft.body), key=key, encode=canonical)
         validate(self.folding.decoders[kind], encoded)
-        return Pending(
-            encoded, key=draft.key, content=list(draft.content.items()), commits=draft.commits
-        )
+        return Pending(encoded, key=key, content=content, commits=draft.commits)
 
     def _hold_suspect(self, draft: Draft, item: Pending) -> None:
         findings = _scan_body(draft.body)

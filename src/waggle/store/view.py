@@ -26,7 +26,6 @@ NUMBERS_MAX = 1 << 16
 """How many numbers of names a process keeps in memory."""
 CACHE_KIB = 64 * 1024
 """How much of the file SQLite may keep in memory: a rebuild touches all of it, in no order."""
-CACHE_KIB = 65_536
 CHECKPOINT_PAGES = 16_384
 _VERSION = 2
 _SCHEMA = """
@@ -132,7 +131,6 @@ class View:
             # Votes on many candidates touch many pages: keep them, and copy them back rarely.
             db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-            db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             self._ready(db)
         except sqlite3.DatabaseError as error:
             db.close()
