@@ -53,7 +53,8 @@ def _reaches(numerator: int, denominator: int, units: int) -> bool:
     numerator, denominator = numerator // common, denominator // common
     if numerator.bit_count() == denominator.bit_count() == 1:
         return (numerator.bit_length() - denominator.bit_length()) << SCALE_BITS >= units
-    return numerator**ONE << max(-units, 0) >= denominator**ONE << max(units, 0)
+    left, right = pow(numerator, ONE), pow(denominator, ONE)
+    return bool(left << max(-units, 0) >= right << max(units, 0))
 
 
 @lru_cache(maxsize=4096)
