@@ -11,5 +11,6 @@ their writer lied, which two signatures over two hashes at one seq prove.
     entry.py     lines as typed values; kinds are a registry, unknown ones are kept
     chain.py     validation of lines in order: hash, sequence, time, limits; admission
     frame.py     frames as commit messages and trees
+    said.py      lines that travel ahead of their frame, under a signed head
     sshsig.py    signatures that stock `git verify-commit` accepts
 """
