@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -37,6 +38,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose logs count: everybody's that verify, or only those trusted by name."""
     trusted: tuple[str, ...] = ()
     """Replicas that count besides those that an operator's entry trusts, if trust is `listed`."""
+    project: str = ""
+    """What all clones share on the live path, in hex; empty: it is made of the first commits."""
+    live: Mapping[str, object] = {}
+    """The live path's own settings (sync/live/settings.py), as the table `[live]`."""
 
 
 def operator(text: str) -> str:
@@ -107,13 +112,26 @@ prefix = {_text(config.prefix)}
 # or the list below names).
 trust = {_text(config.trust)}
 trusted = {_list(config.trusted)}
-"""
+
+# What tells this project from others on the live path, in hex; empty: its first commits do.
+project = {_text(config.project)}
+
+# The live path (`waggle up`). Without settings it reaches this user's clones on this machine only.
+# For others on the network: discover = true, or listen = ["tcp/0.0.0.0:7447"] and
+# connect = ["tcp/HOST:7447"]; with ca, certificate and key (paths) all of it is sealed by TLS.
+[live]
+{_table(config.live)}"""
     write_private(os.path.join(store_dir, CONFIG_FILE), text)
 
 
 def _text(value: str) -> str:
     """Give a string as TOML: JSON's escapes are TOML's, but for DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _table(values: Mapping[str, object]) -> str:
+    """Give settings as the rows of a table: texts, lists of texts, switches, numbers."""
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
 def _list(values: tuple[str, ...]) -> str:

@@ -48,16 +48,10 @@ class Logs:
 
     def frame(self, oid: str, space: str, replica: str) -> Frame:
         """Give a frame with its signature verified; raise BadFrameError or MissingObjectError."""
-        raw = self.objects.raw(oid)
         try:
-            head, _, text = raw.partition(b"\n\n")
-            statement = parse_message(text.decode())
-            signature, unsigned = _unsign(head, text)
-            signer = replica_of(verify(signature, unsigned))
-        except (ValueError, UnicodeDecodeError) as error:
+            statement = signed_statement(self.objects.raw(oid), space, replica)
+        except ValueError as error:
             raise BadFrameError(f"frame {oid[:12]}: {error}") from error
-        if not (statement.space == space and statement.replica == replica == signer):
-            raise BadFrameError(f"frame {oid[:12]}: signed for another log, or by another replica")
         try:
             lines = split_lines(self.objects.file(oid, ENTRIES_FILE))
         except ValueError as error:
@@ -143,6 +137,25 @@ class Logs:
                 return Reading(links, part)
             links += part
         return Reading(links, None)
+
+
+def signed_statement(commit: bytes, space: str, replica: str) -> Statement:
+    """Give what the bytes of a frame's commit state, signed by the log's own replica.
+
+    Raises ValueError, with the reason, where they are no frame of that log.
+    """
+    head, _, text = commit.partition(b"\n\n")
+    statement = parse_message(text.decode())  # UnicodeDecodeError is a ValueError
+    signature, unsigned = _unsign(head, text)
+    signer = replica_of(verify(signature, unsigned))
+    if not (statement.space == space and statement.replica == replica == signer):
+        raise ValueError("signed for another log, or by another replica")
+    return statement
+
+
+def parents_of(commit: bytes) -> list[str]:
+    """Give the parents that the bytes of a commit name."""
+    return _parents(commit.partition(b"\n\n")[0])
 
 
 def _parents(head: bytes) -> list[str]:

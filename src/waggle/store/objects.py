@@ -104,6 +104,10 @@ class Objects:
         """Write the bytes of a commit object and give its id."""
         return self._write(ObjectType.COMMIT, data)
 
+    def whole_tree(self, data: bytes) -> str:
+        """Write the bytes of a tree object and give its id."""
+        return self._write(ObjectType.TREE, data)
+
     def tree(self, files: Mapping[str, bytes]) -> str:
         """Write the tree of a set of files (slash-separated paths) and give its id."""
         here: list[tuple[bytes, bytes, str]] = []
@@ -401,6 +405,20 @@ def _head(path: str) -> bytes:
             return file.read(4096)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return b""
+
+
+def tree_entries(tree: bytes) -> list[tuple[bool, str]]:
+    """Give (whether it is a tree, id) of what a tree of waggle's holds; raise ValueError.
+
+    Nothing but folders and plain files with one name each, in git's order, is such a tree.
+    """
+    found = _entries(tree)
+    names = [name + b"/" * (mode == _TREE) for name, (mode, _) in found.items()]
+    plain = all(mode in {_TREE, _BLOB} for mode, _ in found.values())
+    rows = [b"%b %b\0%b" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in found.items()]
+    if not plain or names != sorted(names) or b"".join(rows) != tree:
+        raise ValueError("a tree holds more than plain files and folders")
+    return [(mode == _TREE, oid) for mode, oid in found.values()]
 
 
 def _entries(tree: bytes) -> dict[bytes, tuple[bytes, str]]:

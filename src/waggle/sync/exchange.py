@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from waggle.store.discovery import Finding, frame_end
 from waggle.store.logs import Logs
+from waggle.store.sealing import Sealed
 from waggle.sync.receive import Received, mirror, receive
 from waggle.sync.remotes import Remote
 from waggle.sync.transport import Fetched, Pushed, Transport
@@ -91,13 +92,23 @@ class Exchange:
     """Syncs one space with remotes. Use from the thread of the space."""
 
     def __init__(
-        self, space: Space, transport: Transport, hidden: frozenset[str] = frozenset()
+        self,
+        space: Space,
+        transport: Transport,
+        *,
+        hidden: frozenset[str] = frozenset(),
+        carries: Callable[[Remote, str], bool] = lambda _remote, _replica: True,
     ) -> None:
+        """`hidden` replicas' logs are neither fetched nor carried: the operator distrusts them.
+
+        `carries` tells whether this store takes it upon itself to bring another's log to a remote.
+        """
         self.space = space
         self.transport = transport
         self.hidden = hidden
-        """Replicas whose logs are neither fetched nor carried: the operator distrusts them."""
-        self._sealed = 0
+        self.carries = carries
+        self.sealed: list[Sealed] = []
+        """Frames that were sealed on the way."""
 
     def sync(
         self, remotes: Sequence[Remote], tell: Callable[[Exchanged], None] = lambda _one: None
@@ -120,14 +131,14 @@ class Exchange:
             space=self.space.name,
             replica=replica,
             was=was if was != replica else None,
-            sealed=self._sealed,
+            sealed=sum(one.last - one.first + 1 for one in self.sealed),
             head=self.space.journal.head(self.space.name)[0],
             remotes=tuple(map(self._report, talks)),
         )
 
     def seal(self) -> None:
         """Seal what is journalled; a copy takes its new identity here."""
-        self._sealed += sum(one.last - one.first + 1 for one in self.space.seal())
+        self.sealed += self.space.seal()
 
     def _run(
         self,
@@ -204,10 +215,13 @@ class Exchange:
     def _lacking(self, talk: _Talk) -> dict[str, str]:
         """Give what the remote lacks, newest frame to its ref there."""
         prefix = f"{talk.remote.prefix}/{self.space.name}"
+        own = self.space.journal.replica
         return {
             f"{prefix}/{replica}": oid
             for replica, oid in self._tips()
-            if talk.theirs.get(replica) != oid and replica not in talk.off | self.hidden
+            if talk.theirs.get(replica) != oid
+            and replica not in talk.off | self.hidden
+            and (replica == own or self.carries(talk.remote, replica))
         }
 
     def _tips(self) -> Iterable[tuple[str, str]]:

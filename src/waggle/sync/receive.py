@@ -84,7 +84,7 @@ def receive(
                 _keep(space, name, oid)
             if _verified(space, name) > seq:
                 entries[name] = _verified(space, name) - seq
-        _adopt(space)
+        adopt(space)
         space.doubt_owner()
         if entries:
             refresh_signers(space.journal, logs)
@@ -124,7 +124,7 @@ def _keep(space: Space, replica: str, oid: str) -> None:
         space.objects.set_ref(f"{prefix}{oid}", oid)
 
 
-def _adopt(space: Space) -> None:
+def adopt(space: Space) -> None:
     """Let each foreign replica's ref follow its tip, in one transaction of git's.
 
     It holds the objects when a remote drops them. A crash between tip and ref is mended here too.

@@ -78,3 +78,22 @@ def _remote(name: str, known: Sequence[str], prefix: str, cwd: str) -> Remote:
 
 def _digest(text: str) -> str:
     return "url-" + blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+
+
+def find_project(git: Git, config: Config) -> str:
+    """Give what all clones of this project share: the setting, or a digest of its first commits.
+
+    Raises `environment` where there is none to be made: no commits yet, or a shallow clone.
+    """
+    if config.project:
+        return config.project
+    status, out = git.call("rev-list", "--max-parents=0", "HEAD", ok=(0, 128))
+    if status or not out or git.text("rev-parse", "--is-shallow-repository") == "true":
+        raise WaggleError(
+            "environment",
+            "nothing tells this project from others yet: it has no commits, or is a shallow clone",
+            'Set `project = "..."` (32 hex digits, the same in all clones) in'
+            " .git/waggle/config.toml, or commit something first.",
+        )
+    first = min(out.decode().split())
+    return blake2b(f"waggle project\0{first}".encode(), digest_size=16).hexdigest()
