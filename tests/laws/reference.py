@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from waggle.choice.kinds import Candidate, Check, Ruling, Vote, family_of
 from waggle.choice.weights import BIN_PRIOR, PRIOR_BAD, PRIOR_GOOD, SCATTER, log2
 from waggle.log.entry import Entry
+from waggle.store.decrees import Admit, Decree, Distrust
 
 Key = int | tuple[int, ...]
 
@@ -280,6 +281,50 @@ class Recount:
             ):
                 counts[candidate] = counts.get(candidate, 0) + 1
         return counts
+
+
+def admitted(
+    chains: Sequence[Sequence[tuple[str, int]]],
+    decrees: Iterable[Decree],
+    latest_ms: int,
+    *,
+    listed: bool = True,
+) -> list[str]:
+    """Give the ids that count of one log: from its chains (ids and stamps), entry by entry.
+
+    `decrees` are the valid ones on this log; nothing after `latest_ms` counts by itself; `listed`
+    tells whether the log counts where nothing is decreed.
+    """
+    rest = [[entry for entry, _ in one] for one in chains if one]
+    admits = [one for one in decrees if isinstance(one, Admit)]
+    for admit in sorted(admits, key=lambda one: (one.made, one.entry), reverse=True):
+        if any(admit.entry in one for one in rest):
+            rest = [one for one in rest if admit.entry in one]
+    lifted = {
+        entry
+        for one in rest
+        for admit in admits
+        if admit.entry in one
+        for entry in one[: one.index(admit.entry) + 1]
+    }
+    at = {entry: stamp >> 16 for one in chains for entry, stamp in one}
+    trust = [one for one in decrees if not isinstance(one, Admit)]
+    ranked = sorted(trust, key=lambda one: (one.made, -_last(one)))
+    limit = _last(ranked[-1]) if ranked else 2**63 if listed else 0
+    counted: list[str] = []
+    while len(counted) < limit:
+        nexts = {one[len(counted)] for one in rest if len(one) > len(counted)}
+        if len(nexts) != 1:
+            break
+        (entry,) = nexts
+        if at[entry] > latest_ms and entry not in lifted:
+            break
+        counted.append(entry)
+    return counted
+
+
+def _last(decree: Decree) -> int:
+    return decree.last if isinstance(decree, Distrust) else 2**63
 
 
 def _harmonic(n: int) -> int:

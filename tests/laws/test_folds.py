@@ -20,6 +20,7 @@ from waggle.choice.ballot import Ballot, first_approvals, read
 from waggle.choice.fold import CHOICE_FOLD
 from waggle.choice.rules import DEFAULT, RULES
 from waggle.log.entry import Body, Entry
+from waggle.store.decrees import KINDS
 from waggle.store.view import View
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -50,7 +51,7 @@ def rows(view: View, table: str) -> list[tuple[object, ...]]:
     return view.db.execute(CHOICE_FOLD.digests[table]).fetchall()
 
 
-@pytest.mark.parametrize("kind", [kind for fold in FOLDS for kind in fold.kinds])
+@pytest.mark.parametrize("kind", [*KINDS, *(kind for fold in FOLDS for kind in fold.kinds)])
 def test_every_kind_has_a_generator(kind: type[Body]) -> None:
     assert kind in GENERATORS
 

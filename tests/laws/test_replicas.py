@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 from tests.conftest import Forger, World
+from tests.laws.post import OPERATORS, Post
 from tests.laws.reference import Recount
-from tests.laws.worlds import AGENTS, START_MS, Log, grow, public
+from tests.laws.worlds import AGENTS, START_MS, Log, grow
 from tests.laws.worlds import World as Tale
 
 from waggle.agents.folds import FOLDS
@@ -17,49 +18,8 @@ from waggle.choice.ballot import read
 from waggle.choice.fold import CHOICE_FOLD
 from waggle.choice.kinds import Candidate, Vote
 from waggle.eventual.tasks import TaskAdd
-from waggle.log.sshsig import public_text
 from waggle.store import config
 from waggle.store.space import Space
-
-OPERATORS = tuple(public_text(public(number)) for number in (10, 11))
-
-
-class Post:
-    """Carries logs into one store, in frames cut anywhere."""
-
-    def __init__(self, world: World, name: str) -> None:
-        repository = world.store(name)
-        config.save(repository.store_dir, config.Config(operators=OPERATORS))
-        self.space = world.space(repository)
-        self._forgers: dict[int, Forger] = {}
-        self._tips: dict[int, tuple[str, int]] = {}
-
-    def deliver(self, log: Log, count: int) -> None:
-        """Bring up to `count` more lines of a log, as one frame."""
-        tip, done = self._tips.get(log.number, ("", 0))
-        lines = log.lines[done : done + count]
-        if not lines:
-            return
-        forger = self._forgers.get(log.number)
-        if forger is None:
-            forger = Forger(self.space.objects, bytes([log.number + 1]) * 32)
-            self._forgers[log.number] = forger
-        assert forger.replica == log.replica
-        before = log.ids[done - 1] if done else None
-        parents = (tip,) if tip else ()
-        oid = forger.frame(lines, first=done + 1, before=before, parents=parents)
-        forger.point(oid)
-        self._tips[log.number] = (oid, done + len(lines))
-        assert not [found for found in self.space.find_logs() if "two histories" not in found.what]
-
-    def deliver_all(self, logs: tuple[Log, ...], random: Random) -> None:
-        """Bring all of some logs, by turns, reading now and then."""
-        while left := [
-            log for log in logs if self._tips.get(log.number, ("", 0))[1] < len(log.ids)
-        ]:
-            self.deliver(random.choice(left), random.randrange(1, 9))
-            if random.random() < 0.5:
-                self.space.folding.catch_up()
 
 
 @pytest.mark.parametrize("seed", range(4))

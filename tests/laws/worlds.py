@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,16 +29,17 @@ from waggle.choice.kinds import (
 )
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.chain import follow, start
-from waggle.log.entry import Agent, Body, Entry, registry
+from waggle.log.entry import Agent, Body, Entry, envelope, registry
 from waggle.log.line import body as encode
 from waggle.log.line import line as put_clock
 from waggle.log.sshsig import public_text, sign
+from waggle.store.decrees import KINDS, Admit, Decree, Distrust, Trust, signed
 
 START_MS = 1_767_225_600_000
 SPACE = "main"
 NOWHERE = "ef" * 32
 """The id of an entry that never arrives."""
-DECODERS = registry(kind for fold in FOLDS for kind in fold.kinds)
+DECODERS = registry([*KINDS, *(kind for fold in FOLDS for kind in fold.kinds)])
 
 
 def key(number: int) -> Ed25519PrivateKey:
@@ -79,12 +81,21 @@ class Log:
         self.ids.append(links[-1].id)
         return self.ids[-1]
 
+    def branch(self, count: int) -> Log:
+        """Give another history of this log that shares its first entries with it."""
+        twin = Log(self.number)
+        twin.lines, twin.ids = self.lines[:count], self.ids[:count]
+        twin.at = envelope(twin.lines[-1]).at if twin.lines else twin.at
+        return twin
+
 
 class World:
     """Logs as they grow, and what is in them so far for later entries to refer to."""
 
-    def __init__(self, random: Random, replicas: int = 3) -> None:
+    def __init__(self, random: Random, replicas: int = 3, *, decrees: int = 0) -> None:
+        """`decrees`: how often a decree is made; others are made about 30 times."""
         self.random = random
+        self.kinds = (*_OFTEN, *KINDS * decrees)
         self.logs = [Log(number) for number in range(replicas)]
         self.now_ms = START_MS
         self.tasks: list[str] = []
@@ -93,11 +104,13 @@ class World:
         self.brought: dict[str, list[str]] = {}
         """Candidates by writer."""
         self.made_ms = START_MS
-        """When the last ruling was made."""
+        """When the last ruling or decree was made."""
         self.log, self.by = self.logs[0], AGENTS[0]
         """Who appends next."""
         self.valid_rulings: set[tuple[str, int]] = set()
         """Signature and time of rulings that were made as rulings have to be made."""
+        self.valid_decrees: list[Decree] = []
+        """Decrees that were made as decrees have to be made."""
 
     def task(self) -> str:
         """Give a task's id, now and then of one that is not here."""
@@ -112,7 +125,7 @@ class World:
         """Let time pass or not, and somebody append something."""
         self.now_ms += self.random.choice((0, 0, 1, 40))
         self.log, self.by = self.random.choice(self.logs), self.random.choice(AGENTS)
-        kind = self.random.choice(_OFTEN if self.tasks else (TaskAdd,))
+        kind = self.random.choice(self.kinds if self.tasks else (TaskAdd,))
         self.write(self.log, self.by, GENERATORS[kind](self))
 
     def write(self, log: Log, by: Agent, value: Body, was: str | None = None) -> str:
@@ -199,6 +212,48 @@ def _ruling(world: World) -> Ruling:
     return signed
 
 
+def _decree(world: World, make: Callable[[dict[str, Any]], Decree]) -> Decree:
+    """Give a decree, mostly a good one; `make` adds what its kind says besides."""
+    number = world.random.choice((10, 10, 10, 11, 11, 12))
+    made = world.random.choice((world.now_ms - 50, world.now_ms, world.made_ms, world.made_ms))
+    world.made_ms = made
+    bare = make(
+        {
+            "replica": world.random.choice([log.replica for log in world.logs]),
+            "reason": world.random.choice(("", "its key\nwas stolen")),
+            "made": made,
+            "operator": public_text(public(number)),
+            "signature": "",
+        }
+    )
+    trick = world.random.random()
+    signer = 12 if trick < 0.1 else number
+    decree = signed(key(signer), "elsewhere" if 0.1 < trick < 0.2 else SPACE, bare)
+    if 0.2 < trick < 0.3:  # signed for something else
+        decree = msgspec.structs.replace(decree, made=decree.made + 1)
+    elif trick >= 0.2 and number != 12:
+        world.valid_decrees.append(decree)
+    return decree
+
+
+def _trust(world: World) -> Decree:
+    return _decree(world, lambda fields: Trust(**fields))
+
+
+def _distrust(world: World) -> Decree:
+    last = world.random.choice((0, world.random.randrange(30), 2**53))
+    return _decree(world, lambda fields: Distrust(last=last, **fields))
+
+
+def _admit(world: World) -> Decree:
+    def make(fields: dict[str, Any]) -> Decree:
+        logs = [log for log in world.logs if log.replica == fields["replica"]]
+        ids = [entry for log in logs for entry in (*log.ids, *log.ids[-3:] * 3)]
+        return Admit(entry=world.random.choice([*ids, NOWHERE]), **fields)
+
+    return _decree(world, make)
+
+
 def _checkpoint(world: World) -> Checkpoint:
     n = world.random.randrange(3)
     return Checkpoint(task=world.task(), run="run-1", commit="ab" * 20, n=n, size=n)
@@ -223,9 +278,12 @@ GENERATORS: Mapping[type[Body], Callable[[World], Body]] = {
     Checkpoint: _checkpoint,
     RunPlan: _plan,
     RunEnd: _end,
+    Trust: _trust,
+    Distrust: _distrust,
+    Admit: _admit,
 }
 _OFTEN: tuple[type[Body], ...] = (
-    *GENERATORS,
+    *(kind for kind in GENERATORS if kind not in KINDS),
     *(Candidate,) * 5,
     *(Vote,) * 8,
     *(Check,) * 4,
@@ -234,10 +292,11 @@ _OFTEN: tuple[type[Body], ...] = (
 
 
 class Made(Struct, frozen=True):
-    """A finished world: its entries by log, and which rulings are valid."""
+    """A finished world: its entries by log, and which rulings and decrees are valid."""
 
     logs: tuple[Log, ...]
     valid_rulings: frozenset[tuple[str, int]]
+    valid_decrees: tuple[Decree, ...]
 
     @property
     def entries(self) -> list[Entry]:
@@ -278,7 +337,7 @@ def grow(random: Random, steps: int) -> Made:
         world.step()
         if random.random() < 0.1:
             world.write_junk(random.choice(world.logs))
-    return Made(tuple(world.logs), frozenset(world.valid_rulings))
+    return Made(tuple(world.logs), frozenset(world.valid_rulings), tuple(world.valid_decrees))
 
 
 @st.composite

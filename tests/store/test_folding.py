@@ -209,7 +209,7 @@ def test_a_damaged_journal_is_an_error_that_keeps_what_there_is(world: World, sp
 def test_entries_that_are_sealed_and_trimmed_while_they_are_read_are_not_missed(
     world: World, space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waggle.store.folding.FOLD_ENTRIES", 4)
+    monkeypatch.setattr("waggle.store.reading.READ_ENTRIES", 4)
     for n in range(10):
         world.task(space, f"task {n}")
     other = world.space(space.repository)
@@ -238,8 +238,8 @@ def test_a_reader_that_is_up_to_date_sees_what_others_do_next(world: World) -> N
     assert len(titles(other)) == len(titles(space)) == 3, "folded elsewhere"
     other.rebuild()
     assert len(titles(space)) == 3
-    other.view.db.execute("DELETE FROM task")
-    other.view.db.execute("DELETE FROM admitted")
+    with other.view.transaction():
+        other.view.clear()
     assert len(titles(space)) == 3, "the view was emptied elsewhere"
 
 

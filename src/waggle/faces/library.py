@@ -1,26 +1,84 @@
-"""The library's own face: opening a space and choosing, with the real clock and randomness."""
+"""The library's own face: opening a space, choosing, and running a node in this process."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
 
 from waggle.agents.folds import FOLDS
+from waggle.base.errors import WaggleError
 from waggle.choice import ballot, outcome
 from waggle.choice.outcome import Outcome
 from waggle.choice.rules import DEFAULT
 from waggle.eventual.tasks import find_task
 from waggle.faces import machine
+from waggle.log.entry import Entry
 from waggle.store.locate import find
 from waggle.store.space import Space
+
+if TYPE_CHECKING:
+    from waggle.sync.node import Node
+
+
+class OpenSpace(Space):
+    """A space, open in this process; with `async with` this replica's node runs beside it.
+
+    async with waggle.open("repository") as space:
+        space.append(draft, by=me)              # goes out at once
+        async for entry in space.follow():      # what comes, from others and from here
+            ...
+    """
+
+    _node: Node | None = None
+    _stack: AsyncExitStack
+
+    async def __aenter__(self) -> Self:
+        """Run the node; raise `busy` where another process runs it, `invalid` for bad settings."""
+        from waggle.faces.live import open_node  # it loads Zenoh
+
+        node = open_node(self._again, self.repository.git_dir, os.environ)
+        self._stack = AsyncExitStack()
+        self._node = await self._stack.enter_async_context(node.running())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._node = None
+        await self._stack.aclose()
+        self.close()
+
+    def _again(self) -> Space:
+        return Space(self.repository, self.name, FOLDS, self.outside)
+
+    async def follow(self) -> AsyncIterator[Entry]:
+        """Give every entry that comes to count here from now on, each once, own ones too.
+
+        The entries of one log come in order. Whoever is slow loses nothing: they wait in the logs.
+        """
+        if self._node is None:
+            raise WaggleError(
+                "usage", "nothing can be followed without a node", "Use `async with waggle.open()`."
+            )
+        _ = self.db
+        seen = self.view.admitted()
+        while self._node is not None:
+            for entry in self.folding.fresh(seen):
+                yield entry
+            node = self._node
+            if node is not None:
+                async with node.changed:
+                    await node.changed.wait()
 
 
 def open(  # noqa: A001 - waggle.open reads well
     path: str = ".", space: str = "main", *, init: bool = False
-) -> Space:
+) -> OpenSpace:
     """Open a space of the repository that `path` lies in; close it, or use it with `with`.
 
-    With `init`, the store is made where there is none. Raises WaggleError: `no_repository`,
-    `not_initialised`, `environment`, `damaged`.
+    With `async with` this replica's node runs as long as the context lasts. With `init`, the store
+    is made where there is none. Raises WaggleError: `no_repository`, `not_initialised`,
+    `environment`, `damaged`.
     """
     repository = find(path, os.environ)
     outside = machine.outside()
@@ -28,7 +86,7 @@ def open(  # noqa: A001 - waggle.open reads well
         from waggle.store.setup import initialise  # it loads libgit2
 
         initialise(repository, outside)
-    return Space(repository, space, FOLDS, outside)
+    return OpenSpace(repository, space, FOLDS, outside)
 
 
 def choose(space: Space, task: str, rule: str | None = None) -> Outcome:

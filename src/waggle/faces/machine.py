@@ -13,6 +13,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def clock_time() -> str:
+    """Give the time of day here, as people read it."""
+    return time.strftime("%H:%M:%S")
+
+
 def outside() -> Outside:
     """Give the real world."""
     return Outside(now_ms=now_ms, entropy=os.urandom)

@@ -18,6 +18,7 @@ from waggle.base.clock import DRIFT_MS_MAX, from_the_future, stamp
 from waggle.base.errors import WaggleError
 from waggle.base.ids import digest, genesis
 from waggle.log.line import line as make_line
+from waggle.store.bell import ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,7 +218,9 @@ class Journal:
         `busy` where nothing was appended, `in_doubt` where the disk failed in the middle.
         """
         with self.transaction() as db:
-            return write(db, space, pending, wall_ms)
+            written = write(db, space, pending, wall_ms)
+        ring(os.path.dirname(self.path))
+        return written
 
     def read(self, space: str, after: int, limit: int = -1) -> list[tuple[int, str, bytes]]:
         """Give up to `limit` entries (seq, id, line) with seq > `after` that are still here."""

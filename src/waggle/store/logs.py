@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from waggle.base.ids import replica_of
-from waggle.log.chain import Head, Link, Refusal, fork, start
+from waggle.log.chain import Head, Link, Refusal, start
 from waggle.log.entry import envelope
 from waggle.log.frame import ENTRIES_FILE, Statement, check, parse_message, split_lines
 from waggle.log.sshsig import public_text, verify
@@ -190,10 +190,3 @@ def _unsign(head: bytes, text: bytes) -> tuple[str, bytes]:
     signature = b"\n".join([rows[0], *(row[1:] for row in rows[1:count])])
     kept = b"\n".join([before, *rows[count:]])
     return signature.decode("ascii"), kept + b"\n\n" + text
-
-
-def shared_prefix(logs: Logs, space: str, replica: str, tips: list[str]) -> list[Link]:
-    """Give the links that all known chains of a forked log share, or the longest where none is."""
-    chains = [logs.read_all(oid, space, replica).links for oid in tips]
-    end = fork([[link.id for link in chain] for chain in chains])
-    return max(chains, key=len)[:end]

@@ -22,15 +22,18 @@ from waggle.log.entry import Agent, Body, canonical, fields_of, validate
 from waggle.log.line import body as encode_body
 from waggle.log.line import check_key
 from waggle.store import config, held, minting
+from waggle.store.admission import Policy
 from waggle.store.discovery import Finding as LogFinding
 from waggle.store.discovery import discover
 from waggle.store.folding import Folding
+from waggle.store.heard import Heard
 from waggle.store.identity import Identity
 from waggle.store.journal import ClockAheadError, Journal, Pending, Written
 from waggle.store.locate import Repository
 from waggle.store.lock import locked
 from waggle.store.logs import Logs
 from waggle.store.outside import Outside
+from waggle.store.reading import Reading
 from waggle.store.sealing import Sealed, Sealer
 from waggle.store.secrets import Finding, scan_diff, scan_text
 from waggle.store.signers import refresh_signers
@@ -69,14 +72,21 @@ class Space:
             )
         self.config = config.load(self.store_dir)
         self.journal = Journal(self.store_dir)
-        self.view = View(self.store_dir, name, folds, frozenset(self.config.operators))
-        self.folding = Folding(name, self.journal, self.view, lambda: self.objects, outside.now_ms)
+        policy = Policy(
+            listed=self.config.trust == "listed", trusted=frozenset(self.config.trusted)
+        )
+        operators = frozenset(self.config.operators)
+        self.view = View(self.store_dir, name, folds, operators, policy)
+        self.heard = Heard(self.store_dir, name)
+        reading = Reading(name, self.journal, self.heard, lambda: self.objects)
+        self.folding = Folding(reading, self.view, outside.now_ms)
         self._objects: Objects | None = None
         self._owner: Identity | None = None
 
     def close(self) -> None:
         """Close the files; what was acknowledged is durable already."""
         self.journal.close()
+        self.heard.close()
         self.view.close()
 
     def __enter__(self) -> Self:

@@ -20,7 +20,9 @@ from waggle.base.clock import from_the_future
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
 from waggle.log.chain import Head, Link, Refusal, follow, start
+from waggle.log.entry import Body
 from waggle.log.frame import CONTENT_DIR
+from waggle.store.decrees import Decree, flaw
 from waggle.store.discovery import FORKS
 from waggle.store.git import MissingObjectError
 from waggle.store.journal import Journal
@@ -173,6 +175,7 @@ class _Verification:
         self.objects = space.objects
         self.logs = Logs(space.objects)
         self.decoders = space.folding.decoders
+        self.operators = frozenset(space.config.operators)
         self.wall_ms = space.outside.now_ms()
         self.tally = _Tally()
 
@@ -298,12 +301,20 @@ class _Verification:
             tally.unknown[kind] += 1
         else:
             try:
-                decode(link.line)
+                value = decode(link.line)
             except msgspec.DecodeError as error:
                 tally.add(replica, link.seq, f"skipped, no {kind}: {error}", "note")
+            else:
+                self._decreed(replica, link.seq, value)
         if msgspec.json.encode(msgspec.json.decode(link.line), order="sorted") != link.line:
             reason = "not canonical JSON (order, spaces, repeated keys); read as its last keys say"
             tally.add(replica, link.seq, reason, "note")
+
+    def _decreed(self, replica: str, seq: int, value: Body) -> None:
+        """Say why a decree does not count here."""
+        reason = flaw(self.space, value, self.operators) if isinstance(value, Decree) else None
+        if reason is not None:
+            self.tally.add(replica, seq, f"{value.KIND} does not count: {reason}", "note")
 
     def _carried(self, replica: str, link: Link, frame: str, parents: list[str]) -> None:
         """Look for the files and the commit that a candidate names."""

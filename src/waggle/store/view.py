@@ -19,6 +19,8 @@ from typing import Protocol
 from waggle.base.errors import WaggleError
 from waggle.log.chain import Head
 from waggle.log.entry import Body, Entry
+from waggle.store import scanning
+from waggle.store.admission import FIRST_USE, Policy
 from waggle.store.journal import connect, explain
 
 VIEW_DIR = "view"
@@ -27,7 +29,7 @@ NUMBERS_MAX = 1 << 16
 CACHE_KIB = 64 * 1024
 """How much of the file SQLite may keep in memory: a rebuild touches all of it, in no order."""
 CHECKPOINT_PAGES = 16_384
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE admitted(replica TEXT PRIMARY KEY, seq INTEGER, id TEXT, at INTEGER) WITHOUT ROWID;
@@ -107,13 +109,18 @@ class View:
     """The view of one space. Use from one thread."""
 
     def __init__(
-        self, store_dir: str, space: str, folds: Sequence[Fold], operators: frozenset[str]
+        self,
+        store_dir: str,
+        space: str,
+        folds: Sequence[Fold],
+        operators: frozenset[str],
+        policy: Policy = FIRST_USE,
     ) -> None:
         self.path = os.path.join(store_dir, VIEW_DIR, f"{space}.db")
         self.folds = tuple(folds)
-        self.version = json.dumps(
-            [_VERSION, [[fold.name, fold.version] for fold in folds], sorted(operators)]
-        )
+        self.policy = policy
+        names = [[fold.name, fold.version] for fold in folds]
+        self.version = json.dumps([_VERSION, names, sorted(operators), policy.version])
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         try:
             self.db = self._open()
@@ -156,7 +163,7 @@ class View:
 
     def _make(self, db: sqlite3.Connection) -> None:
         _drop_all(db)
-        for schema in (_SCHEMA, *(fold.schema for fold in self.folds)):
+        for schema in (_SCHEMA, scanning.SCHEMA, *(fold.schema for fold in self.folds)):
             for statement in statements(schema):
                 db.execute(statement)
         meta = [("version", self.version), ("cleared", "0")]

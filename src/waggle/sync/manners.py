@@ -54,7 +54,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     @property
     def wait(self) -> float:
         """The pause as it is now, without jitter; never shorter than while all goes well."""
-        return max(self.pause, min(self.pause * 2**self.slower, PAUSE_S_MAX))
+        return max(self.pause, min(self.pause * (1 << self.slower), PAUSE_S_MAX))
 
     def next_s(self, chance: float) -> float:
         """Give the seconds until the next sync; `chance` lies in [0, 1)."""

@@ -17,7 +17,7 @@ from waggle.base.errors import WaggleError
 from waggle.faces import machine
 from waggle.faces.cli.output import escaped, say, visible
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.registry import Operation, to_json
+from waggle.faces.ops.registry import NAMES, Operation, find, to_json
 
 COMMON = (
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
@@ -96,22 +96,54 @@ def parameters(operation: Operation) -> list[click.Parameter]:
     return [*made, *(WRITING if operation.write else ()), *COMMON]
 
 
+class _Family(click.Group):
+    """A command that is also the first word of others, as `members` is of `members trust`."""
+
+    def __init__(self, first: str, **settings: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(invoke_without_command=True, **settings)
+        self._prefix = f"{first} "
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the others in the order of the registry."""
+        del ctx
+        return [name.removeprefix(self._prefix) for name in NAMES if name.startswith(self._prefix)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one of the others."""
+        known = cmd_name in self.list_commands(ctx)
+        return command(find(f"{self._prefix}{cmd_name}")) if known else None
+
+
+def _refuse_options(ctx: click.Context) -> None:
+    """Raise where options stand between the two words of a command: they would be lost."""
+    given = click.core.ParameterSource.COMMANDLINE
+    if any(ctx.get_parameter_source(name) is given for name in ctx.params):
+        whole = f"{ctx.info_name} {ctx.invoked_subcommand}"
+        raise click.UsageError(f"options of `{whole}` stand after these words", ctx)
+
+
 def command(operation: Operation) -> click.Command:
     """Make the click command of an operation."""
 
     def callback(**values: object) -> None:
+        context = click.get_current_context()
+        if context.invoked_subcommand is not None:
+            return _refuse_options(context)
         as_json = bool(values.pop("as_json"))
         names = ("space", "key", "acting", "model", "vendor")
         common = {name: values.pop(name, None) for name in names}
         sys.exit(run(operation, values, common, as_json=as_json))
 
-    return click.Command(
-        operation.name.rpartition(" ")[2],
-        callback=callback,
-        params=parameters(operation),
-        help=f"{operation.about}\n\nExample:\n\n\b\n  {operation.example}",
-        short_help=operation.about.partition(". ")[0].rstrip("."),
-    )
+    settings: dict[str, Any] = {
+        "name": operation.name.rpartition(" ")[2],
+        "callback": callback,
+        "params": parameters(operation),
+        "help": f"{operation.about}\n\nExample:\n\n\b\n  {operation.example}",
+        "short_help": operation.about.partition(". ")[0].rstrip("."),
+    }
+    if any(name.startswith(f"{operation.name} ") for name in NAMES):
+        return _Family(operation.name, **settings)
+    return click.Command(**settings)
 
 
 def run(
@@ -150,7 +182,9 @@ def _listener(
     operation: Operation, *, as_json: bool
 ) -> tuple[Callable[[Event], None], Callable[[], None]]:
     """Give who listens to long work: JSON lines, a live table, or plain lines."""
-    if operation.name not in {"race", "demo"}:
+    if operation.name == "up" and not as_json:
+        return _print_event, lambda: None
+    if operation.name not in {"race", "demo", "up"}:
         return (lambda _event: None), (lambda: None)
     if as_json:
 
@@ -161,6 +195,11 @@ def _listener(
     from waggle.faces.cli.table import plain_or_live
 
     return plain_or_live()
+
+
+def _print_event(event: Event) -> None:
+    """Print what happens in a node, one line each."""
+    say(visible(f"{machine.clock_time()}  {event.event:<8} {event.message or ''}"))
 
 
 def report(error: WaggleError, *, as_json: bool) -> int:

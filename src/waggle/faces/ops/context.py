@@ -67,8 +67,12 @@ class Context:
     def space(self) -> Space:
         """The open space."""
         if self._space is None:
-            self._space = Space(self.repository, self._space_name, FOLDS, self.outside)
+            self._space = self.open_space()
         return self._space
+
+    def open_space(self) -> Space:
+        """Open the space once more, for another thread; the caller closes it."""
+        return Space(self.repository, self._space_name, FOLDS, self.outside)
 
     @property
     def by(self) -> Agent:

@@ -73,9 +73,15 @@ _TABLE = {
     "rebuild": "logs:REBUILD",
     "digest": "logs:DIGEST",
     "sync": "sync:SYNC",
+    "up": "up:UP",
+    "status": "status:STATUS",
+    "members": "members:MEMBERS",
+    "members trust": "members:TRUST",
+    "members distrust": "members:DISTRUST",
+    "members admit": "members:ADMIT",
     "held": "held:HELD",
     "release": "held:RELEASE",
-    "doctor": "setup:DOCTOR",
+    "doctor": "doctor:DOCTOR",
 }
 NAMES = tuple(_TABLE)
 

@@ -1,4 +1,4 @@
-"""`init` and `doctor`."""
+"""`init`: a store in this repository, and what it syncs with."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from msgspec import Struct
 
 from waggle.faces import operator
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.registry import Nothing, Operation, opt
+from waggle.faces.ops.registry import Operation, opt
 from waggle.store import config
-from waggle.store.doctor import Diagnosis, examine
 from waggle.store.setup import initialise
 from waggle.sync.remotes import find_remotes
-
-UNWELL_STATUS = 8
 
 
 class InitRequest(Struct, frozen=True, kw_only=True):
@@ -84,35 +81,4 @@ INIT = Operation(
     show=_show_init,
     about="Make waggle's store in this repository, under .git; safe to repeat.",
     example="waggle init",
-)
-
-
-class Examined(Struct, frozen=True, kw_only=True):
-    """What the doctor found."""
-
-    healthy: bool
-    diagnoses: list[Diagnosis]
-
-
-def _doctor(ctx: Context, _request: Nothing) -> Examined:
-    found = examine(ctx.repository, ctx.environ, ctx.outside)
-    return Examined(healthy=all(one.severity != "error" for one in found), diagnoses=found)
-
-
-def _show_doctor(result: Examined) -> Iterator[str]:
-    for one in result.diagnoses:
-        yield f"{one.severity:<8} {one.what}"
-        if one.next_step:
-            yield f"         {one.next_step}"
-    yield "nothing here needs you" if result.healthy else "see the errors above"
-
-
-DOCTOR = Operation(
-    name="doctor",
-    request=Nothing,
-    run=_doctor,
-    show=_show_doctor,
-    about="Say what is wrong here, if anything, and the safe next step.",
-    example="waggle doctor",
-    status=lambda result: 0 if result.healthy else UNWELL_STATUS,
 )
