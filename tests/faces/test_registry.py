@@ -21,7 +21,10 @@ ISSUE = (
     "init", "race", "task add", "tasks", "publish", "vote", "check", "choose", "ruling", "show",
     "diff", "apply", "checkpoint", "log", "verify", "rebuild", "digest", "doctor", "seal",
 )  # fmt: skip
-WRITES = ("race", "task add", "publish", "vote", "check", "ruling", "checkpoint", "release")
+WRITES = (
+    "race", "task add", "publish", "vote", "check", "ruling", "checkpoint", "release",
+    "members trust", "members distrust", "members admit",
+)  # fmt: skip
 
 
 def test_every_promised_command_is_there() -> None:

@@ -18,6 +18,7 @@ from waggle.log.chain import Head
 from waggle.log.said import check, say
 from waggle.store import listening, minting, proofs, recording
 from waggle.store.heard import Heard
+from waggle.store.known import LOOK_BACK_FRAMES
 from waggle.store.listening import Listener
 from waggle.store.space import Space
 
@@ -254,6 +255,18 @@ def test_another_hash_at_a_seq_that_git_has_is_proved(
     proof = assert_proved(space, node, voice)
     assert (proof.seq, proof.sides[0].frame) == (3, voice.frames[1][1])
     assert proof.sides[0].id == voice.ids()[3]
+
+
+def test_a_head_from_long_ago_is_looked_up_in_so_many_frames_only(
+    world: World, space: Space, node: Listener
+) -> None:
+    voice = Voice(1).write(LOOK_BACK_FRAMES + 3)
+    for last in range(1, len(voice.lines) + 1):
+        voice.seal(world, space, last)
+    other = voice.fork(0, len(voice.lines))
+    assert node.take(other.say(1, 1)).how == "duplicate"
+    assert node.take(other.say(4, 4)).how == "forked"
+    assert_proved(space, node, voice)
 
 
 def test_a_longer_history_that_parts_within_what_git_has_is_proved(

@@ -28,7 +28,9 @@ from waggle.store.outside import Outside
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
 from waggle.sync.exchange import Exchange, Report
+from waggle.sync.live import wire
 from waggle.sync.remotes import Remote
+from waggle.sync.talk import Talk
 from waggle.sync.transport import Transport
 
 START_MS = 1_767_225_600_000
@@ -53,6 +55,7 @@ class Device:
         self.acked: set[str] = set()
         self.crash_at = ""
         self._space: Space | None = None
+        self._talk: Talk | None = None
 
     def now_ms(self) -> int:
         return self.fleet.time_ms + self.skew_ms
@@ -73,7 +76,17 @@ class Device:
             self._space = Space(find(str(self.folder), {}), "main", FOLDS, self.outside)
         return self._space
 
+    @property
+    def talk(self) -> Talk:
+        if self._talk is None:
+            self._talk = Talk(self.space)
+        return self._talk
+
     def close(self) -> None:
+        if self._talk is not None:
+            self.fleet.count.update({f"live: {k}": n for k, n in self._talk.count.items()})
+            self._talk.close()
+            self._talk = None
         if self._space is not None:
             self._space.close()
             self._space = None
@@ -95,7 +108,12 @@ class Device:
 
     def sync(self, numbers: list[int]) -> Report:
         transport = Transport(self.space.repository.common_dir, os.environ, 60)
-        return Exchange(self.space, transport).sync([self.remote(number) for number in numbers])
+        remotes = [self.remote(number) for number in numbers]
+        exchange = Exchange(self.space, transport)
+        report = exchange.sync(remotes)
+        self.talk.trim()
+        self.fleet.frames(self, [one.oid for one in exchange.sealed])
+        return report
 
 
 class Fleet:
@@ -131,7 +149,9 @@ class Fleet:
         """Let so many things happen."""
         weights: Mapping[Callable[[Device], None], int] = {
             self._write: 120,
-            self._sync: 26,
+            self._sync: 22,
+            self._say: 40,
+            self._greet: 12,
             self._cut: 8,
             self._mend: 8,
             self._arm: 8,
@@ -193,6 +213,38 @@ class Fleet:
             for finding in one.findings:
                 self.count[f"found: {finding.kind}"] += 1
 
+    def _say(self, device: Device) -> None:
+        """Let a device say what is new on the live path, to whoever it reaches just now."""
+        self._deliver(device, device.talk.news())
+
+    def frames(self, device: Device, oids: list[str]) -> None:
+        """Let a device say which frames it has just sealed."""
+        self._deliver(device, device.talk.frames(oids))
+
+    def _greet(self, device: Device) -> None:
+        self._deliver(device, device.talk.hello())
+
+    def _deliver(self, sender: Device, messages: list[bytes]) -> None:
+        """Carry messages as a bad network does: lost, doubled, out of order."""
+        for hearer in self.random.sample(self.devices, self.random.randrange(len(self.devices))):
+            if hearer is sender:
+                continue
+            carried = [one for one in messages for _ in range(self.random.choice((0, 1, 1, 2)))]
+            self.random.shuffle(carried)
+            self.count["live: messages lost"] += len(set(messages) - set(carried))
+            for message in carried:
+                self._hear(hearer, sender, message)
+
+    def _hear(self, hearer: Device, sender: Device, message: bytes) -> None:
+        """Let a device hear a message; its questions are answered, or get lost, too."""
+        self.count["live: messages heard"] += 1
+        questions = hearer.talk.hear(sender.folder.name, message)
+        for question in questions:
+            self.count["live: questions"] += 1
+            if self.random.random() < 0.7:
+                for answer in sender.talk.answer(wire.encode(question.ask)):
+                    hearer.talk.hear(sender.folder.name, answer)
+
     def _cut(self, device: Device) -> None:
         device.links.discard(self.random.randrange(REMOTES))
         self.count["link cut"] += 1
@@ -252,9 +304,9 @@ class Fleet:
         for device in self.devices:
             device.skew_ms, device.crash_at = 0, ""
             device.links = set(range(REMOTES))
-        for _ in range(2):
+        for numbers in (list(range(REMOTES)), [0]):
             for device in self.devices:
-                report = device.sync(list(range(REMOTES)))
+                report = device.sync(numbers)
                 assert not [one.trouble for one in report.remotes if one.trouble], report
 
     def check(self) -> None:

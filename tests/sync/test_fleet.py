@@ -43,6 +43,10 @@ FAULTS = (
     "store copied",
     "sync: a remote was out of reach",
     "found: rewound",
+    "live: messages lost",
+    "live: said: duplicate",
+    "live: said: gap",
+    "live: frame: gap",
 )
 
 

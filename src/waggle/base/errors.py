@@ -72,6 +72,11 @@ KINDS: dict[str, ErrorKind] = {
     "busy": ErrorKind(
         status=9, fault="environment", meaning="Another process holds a lock for very long."
     ),
+    "behind": ErrorKind(
+        status=12,
+        fault="environment",
+        meaning="What a session has written or read is not here yet.",
+    ),
     "failed": ErrorKind(
         status=10, fault="caller", meaning="The work itself failed: no candidate came out of it."
     ),

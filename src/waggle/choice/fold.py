@@ -47,12 +47,11 @@ class ChoiceFold:
             body = entry.body
             if isinstance(body, Vote):
                 who = (entry.replica, entry.by)
-                if who not in voters:
-                    voters[who] = _voter(tables, entry)
+                voter = voters.get(who)
+                if voter is None:
+                    voter = voters[who] = _voter(tables, entry)
                 candidate = tables.number(body.candidate)
-                votes.append(
-                    (candidate, *voters[who], body.score, entry.at, body.reason, body.blind)
-                )
+                votes.append((candidate, *voter, body.score, entry.at, body.reason, body.blind))
             elif isinstance(body, Candidate):
                 _fold_candidate(tables, entry, body, touched, ruled)
             elif isinstance(body, Check):

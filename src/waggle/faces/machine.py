@@ -13,6 +13,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_s() -> float:
+    """Give seconds that only go forward."""
+    return time.monotonic()
+
+
+def sleep_s(seconds: float) -> None:
+    """Let time go by."""
+    time.sleep(seconds)
+
+
 def clock_time() -> str:
     """Give the time of day here, as people read it."""
     return time.strftime("%H:%M:%S")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import msgspec
 from msgspec import Meta, Struct
 
+from waggle.base.clock import MILLIS_MAX
 from waggle.base.ids import REPLICA_CHARS
 from waggle.log.chain import Link
 from waggle.log.entry import Body, Count, Id, registry
@@ -38,7 +39,7 @@ class Decree(Body, frozen=True, kw_only=True, omit_defaults=True):
     TEXTS: ClassVar[tuple[str, ...]] = ("reason",)
     replica: Replica
     reason: Short = ""
-    made: Count
+    made: Annotated[int, Meta(ge=0, le=MILLIS_MAX)]
     """When, in milliseconds since 1970; signed, so that an old decree cannot be replayed as new."""
     operator: Short
     signature: Short

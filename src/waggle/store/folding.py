@@ -27,8 +27,9 @@ from waggle.store.view import View
 class _Copies(Struct, frozen=True):
     """What was appended again under a new replica."""
 
-    firsts: Mapping[str, str]
+    known: Mapping[str, str]
     """Id to first id."""
+    firsts: frozenset[str]
     stand_ins: Mapping[str, str]
     """First id to the id of the one entry that counts as it; empty where nothing is to be new."""
 
@@ -164,29 +165,27 @@ class Folding:
     def _fold(self, moved: Mapping[str, str]) -> bool:
         """Look through all logs once and fold what counts; tell whether a decree is new."""
         db = self.view.db
-        firsts = dict(moved) or dict(db.execute("SELECT id, was FROM moved").fetchall())
-        copies = _Copies(firsts, self._stand_ins(moved))
+        moves = dict(moved) or dict(db.execute("SELECT id, was FROM moved").fetchall())
+        copies = _Copies(moves, frozenset(moves.values()), self._stand_ins(moved))
         known, scans, admitted = decrees.load(db), scanning.load(db), self.view.admitted()
         wall_ms, logs = self._now_ms(), self.ends()
         news = False
-        for replica in admitted.keys() - logs.keys():
+        for replica in scans.keys() - logs.keys():
             raise PastChangedError(replica)  # what was heard of it is gone again
         for replica, ends in logs.items():
-            look = _Look(
-                replica,
-                ends,
-                self._bounds(known, replica),
-                admitted.get(replica, self.reading.start(replica)),
-                scans.get(replica),
-                wall_ms,
-            )
-            if look.admitted.seq > look.bounds.limit:
+            limits, seen = self._bounds(known, replica), scans.get(replica)
+            head = admitted.get(replica, self.reading.start(replica))
+            if head.seq > limits.limit:
                 raise PastChangedError(replica)
-            if look.seen is None or not look.seen.holds(ends, look.bounds, wall_ms):
-                if not self.reading.holds(replica, ends, look.admitted):
-                    raise PastChangedError(replica)
-                fold = self._fold_one if len(ends) == 1 else self._fold_forked
-                news = fold(look, copies) or news
+            if seen is not None and seen.holds(ends, limits, wall_ms):
+                continue
+            if not self.reading.holds(replica, ends, head):
+                raise PastChangedError(replica)
+            if seen is not None and not self.reading.holds(replica, ends, seen.head):
+                seen = None
+            look = _Look(replica, ends, limits, head, seen, wall_ms)
+            fold = self._fold_one if len(ends) == 1 else self._fold_forked
+            news = fold(look, copies) or news
         return news
 
     def _stand_ins(self, moved: Mapping[str, str]) -> dict[str, str]:
@@ -205,7 +204,6 @@ class Folding:
         return stand_ins
 
     def _entries(self, replica: str, links: Sequence[Link], copies: _Copies) -> list[Entry]:
-        firsts = frozenset(copies.firsts.values())
         entries: list[Entry] = []
         skipped: list[tuple[str, int, str, str]] = []
         for link in links:
@@ -215,7 +213,7 @@ class Folding:
                     raise PastChangedError(link.id)
                 if copies.stand_ins[outer.was] != link.id:
                     continue
-            elif link.id in firsts and link.id not in copies.stand_ins:
+            elif link.id in copies.firsts and link.id not in copies.stand_ins:
                 raise PastChangedError(link.id)
             decode = self.decoders.get(outer.kind)
             if decode is None:
@@ -233,7 +231,7 @@ class Folding:
                     seq=link.seq,
                     at=outer.at,
                     by=outer.by,
-                    body=follow(value, copies.firsts) if copies.firsts else value,
+                    body=follow(value, copies.known) if copies.known else value,
                 )
             )
         self.view.db.executemany("INSERT OR IGNORE INTO skipped VALUES(?,?,?,?)", skipped)
@@ -321,6 +319,16 @@ class Folding:
     def _counted(self, replica: str) -> Iterator[Link]:
         for links in self._links(replica, self.reading.start(replica)):
             yield from links
+
+    def id_at(self, replica: str, seq: int) -> str | None:
+        """Give the id of an admissible entry, reading no more frames than that takes."""
+        head = self.reading.late_head(replica, seq)
+        if head.seq == seq:
+            return head.id
+        for links in self._links(replica, head):
+            if links[-1].seq >= seq:
+                return links[seq - links[0].seq].id
+        return None
 
     def fresh(self, seen: dict[str, Head]) -> list[Entry]:
         """Give the entries that came to count since `seen`, and move that on: log by log, in order.

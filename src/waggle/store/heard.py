@@ -42,6 +42,10 @@ beyond the end of the run; the run has to pass through them."""
 T = TypeVar("T")
 
 
+class DamagedError(Exception):
+    """The file is not as it was written."""
+
+
 class Heard:
     """What was heard in one space, for reading. Use from one thread; close when done.
 

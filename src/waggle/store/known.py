@@ -17,6 +17,7 @@ from waggle.log.frame import ENTRIES_FILE, split_lines
 from waggle.log.said import SignedHead
 from waggle.store.discovery import Log, Tip
 from waggle.store.git import MissingObjectError
+from waggle.store.heard import DamagedError
 from waggle.store.logs import BadFrameError, Logs
 from waggle.store.proofs import Proof, Side
 
@@ -79,14 +80,19 @@ class Known:
         return Head(self.run.seq, self.run.id, at)
 
     def id(self, seq: int) -> str | None:
-        """Give the log's id at a seq up to the end; None where it would take too long to find."""
+        """Give the log's id at a seq up to the end; None where it would take too long to find.
+
+        Raises DamagedError where it is said to have been heard and is not there.
+        """
         if seq == self.run.seq:
             return self.run.id
         if seq > self.run.base:
             row = self._db.execute(
                 "SELECT id FROM line WHERE replica=? AND seq=?", (self.log[1], seq)
             ).fetchone()
-            return None if row is None else msgspec.convert(row[0], str)
+            if row is None:
+                raise DamagedError(f"it lacks entry {seq} of {self.log[1][:12]}")
+            return msgspec.convert(row[0], str)
         frame = self.frame(seq)
         return genesis(*self.log) if seq == 0 else frame and frame[1]
 

@@ -32,6 +32,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """Verified here; of a forked log, those of its longest history."""
     admitted: int
     """How many of them count."""
+    last: str
+    """The id of the last one, empty where there is none."""
     at: int
     """The stamp of the last one, 0 where there is none."""
     held_back: Limit | None
@@ -72,6 +74,7 @@ def members(space: Space) -> list[Member]:
                 own=replica == own,
                 entries=scan.head.seq,
                 admitted=counted,
+                last=scan.head.id,
                 at=scan.head.at,
                 held_back=reason,
                 standing=standing,

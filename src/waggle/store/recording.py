@@ -15,7 +15,7 @@ import msgspec
 
 from waggle.base.errors import WaggleError
 from waggle.log.said import SignedHead
-from waggle.store.heard import FORMAT, SCHEMA, Heard
+from waggle.store.heard import FORMAT, SCHEMA, DamagedError, Heard
 from waggle.store.journal import Journal, connect, explain
 from waggle.store.known import Known, Run
 from waggle.store.proofs import Side
@@ -39,10 +39,6 @@ _DAMAGE = (
 )
 """What SQLite calls a file that is no longer as it was written; the last one: a table is gone."""
 T = TypeVar("T")
-
-
-class DamagedError(Exception):
-    """The file is not as it was written."""
 
 
 class Recorder(Heard):

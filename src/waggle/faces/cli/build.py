@@ -17,12 +17,24 @@ from waggle.base.errors import WaggleError
 from waggle.faces import machine
 from waggle.faces.cli.output import escaped, say, visible
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.registry import NAMES, Operation, find, to_json
+from waggle.faces.ops.registry import NAMES, READS, Operation, find, to_json
+from waggle.faces.session import Session
 
 COMMON = (
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
     click.Option(["--space"], metavar="NAME", help="The space; default WAGGLE_SPACE, else main."),
 )
+READING = (
+    click.Option(
+        ["--after"], multiple=True, metavar="TOKEN",
+        help="Wait until what this token names is here: a write's, or an earlier read's.",
+    ),
+    click.Option(
+        ["--wait"], type=float, default=10.0, show_default=True, metavar="S",
+        help="How many seconds --after waits at most; 0 only looks.",
+    ),
+    click.Option(["--token", "wants_token"], is_flag=True, help="Print a token of what this read."),
+)  # fmt: skip
 WRITING = (
     click.Option(["--key"], metavar="KEY", help="Idempotency key: repeats give the first result."),
     click.Option(["--as", "acting"], metavar="NAME", help="Who acts; default WAGGLE_AGENT or you."),
@@ -69,13 +81,15 @@ def _parameter(name: str, hint: Any, *, required: bool, default: object) -> clic
         kind = _between(kind, meta.ge, meta.le)
     if kind is bool:
         return click.Option([flag, name], is_flag=True, help=meta.description)
+    # Click takes any default for a value, None too: then nothing would be required.
+    fallback: dict[str, Any] = {} if required else {"default": default}
     return click.Option(
         [flag, name],
         type=kind,
         multiple=many,
         required=required,
         metavar=extra.get("metavar"),
-        default=None if default is None else default,
+        **fallback,
         show_default=isinstance(default, int | float | str) and default != "",
         help=meta.description,
     )
@@ -93,7 +107,8 @@ def parameters(operation: Operation) -> list[click.Parameter]:
         )
         for field in msgspec.structs.fields(operation.request)
     ]
-    return [*made, *(WRITING if operation.write else ()), *COMMON]
+    special = WRITING if operation.write else READING if operation.name in READS else ()
+    return [*made, *special, *COMMON]
 
 
 class _Family(click.Group):
@@ -125,14 +140,15 @@ def _refuse_options(ctx: click.Context) -> None:
 def command(operation: Operation) -> click.Command:
     """Make the click command of an operation."""
 
-    def callback(**values: object) -> None:
+    def callback(**values: Any) -> None:  # noqa: ANN401 - whatever click read
         context = click.get_current_context()
         if context.invoked_subcommand is not None:
             return _refuse_options(context)
         as_json = bool(values.pop("as_json"))
         names = ("space", "key", "acting", "model", "vendor")
         common = {name: values.pop(name, None) for name in names}
-        sys.exit(run(operation, values, common, as_json=as_json))
+        session = _session(values) if operation.name in READS else Session()
+        sys.exit(run(operation, values, common, session, as_json=as_json))
 
     settings: dict[str, Any] = {
         "name": operation.name.rpartition(" ")[2],
@@ -146,10 +162,20 @@ def command(operation: Operation) -> click.Command:
     return click.Command(**settings)
 
 
+def _session(values: dict[str, Any]) -> Session:
+    """Take what a read was told of its session out of the command's values."""
+    return Session(
+        after=tuple(values.pop("after")),
+        wait_s=values.pop("wait"),
+        wants_token=values.pop("wants_token"),
+    )
+
+
 def run(
     operation: Operation,
     values: dict[str, Any],
     common: dict[str, Any],
+    session: Session,
     *,
     as_json: bool,
 ) -> int:
@@ -159,23 +185,27 @@ def run(
         cwd=os.getcwd(), environ=os.environ, outside=machine.outside(), listen=listen, **common
     )
     try:
+        session.begin(context)
         result = operation.run(context, operation.request(**values))
+        token = session.end(context, operation)
     except WaggleError as error:
         finish()
         return report(error, as_json=as_json)
     finally:
         context.close()
     finish()
-    _print(operation, result, as_json=as_json)
+    _print(operation, result, token, as_json=as_json)
     return operation.status(result)
 
 
-def _print(operation: Operation, result: Struct, *, as_json: bool) -> None:
+def _print(operation: Operation, result: Struct, token: str | None, *, as_json: bool) -> None:
     if as_json:
-        say(escaped(to_json(result).decode()))
+        say(escaped(to_json(result, token).decode()))
         return
     for row in operation.show(result):
         say(visible(row))
+    if token is not None and not operation.write:
+        say(token)
 
 
 def _listener(

@@ -20,6 +20,7 @@ from waggle.faces.acting import acting
 from waggle.faces.cli.output import say
 from waggle.faces.place import place
 from waggle.log.line import body, check_key
+from waggle.log.vector import encode
 from waggle.store.journal import ClockAheadError, Journal, Pending
 from waggle.store.minting import current
 
@@ -126,14 +127,14 @@ def vote(arguments: Sequence[str]) -> int | None:
         if journal is not None:
             journal.close()
     if written.fresh:
-        _say(words, candidate, written)
+        _say(words, candidate, written, encode({journal.replica: (written.seq, written.id)}))
         if written.seq - sealed >= SEAL_ENTRIES:
             _seal(space)
     # A repeated key wrote nothing: the ordinary path tells what the first call did.
     return 0 if written.fresh else None
 
 
-def _say(words: _Words, candidate: str, written: Written) -> None:
+def _say(words: _Words, candidate: str, written: Written, token: str) -> None:
     if words.as_json:
         result = {
             "ok": True,
@@ -141,6 +142,7 @@ def _say(words: _Words, candidate: str, written: Written) -> None:
             "candidate": candidate,
             "score": words.score,
             "durable": {"journal": True, "frame": False},
+            "token": token,
         }
         say(json.dumps(result, separators=(",", ":")))
     else:

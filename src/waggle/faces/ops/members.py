@@ -49,6 +49,8 @@ class MemberShape(Struct, frozen=True, kw_only=True):
     future: str | None
     """When the first entry that is from the future says that it was written."""
     last: str | None
+    """When its last entry was written."""
+    last_id: str | None
     agents: tuple[str, ...]
 
 
@@ -79,6 +81,7 @@ def _shape(one: Member) -> MemberShape:
         forked=one.forked,
         future=when(one.future) if one.future else None,
         last=when(one.at) if one.at else None,
+        last_id=one.last or None,
         agents=one.agents,
     )
 
@@ -115,7 +118,8 @@ def _remarks(one: MemberShape) -> Iterator[str]:
     if one.forked == "settled":
         yield "forked: it wrote two histories; the operator admitted one of them"
     if one.future is not None:
-        yield f"from the future: what it wrote from {one.future} on waits until then"
+        words = f"`waggle members admit {short(one.id)} {short(one.last_id or '')}`"
+        yield f"from the future: from {one.future} on it waits until then; to admit it: {words}"
 
 
 MEMBERS = Operation(

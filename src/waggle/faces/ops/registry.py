@@ -86,6 +86,12 @@ _TABLE = {
 NAMES = tuple(_TABLE)
 
 
+READS = frozenset(
+    {"tasks", "show", "choose", "diff", "log", "digest", "status", "members", "verify"}
+)
+"""Operations that show what is here: they take `--after`, `--wait` and `--token`."""
+
+
 def find(name: str) -> Operation:
     """Load an operation by its name."""
     module, _, attribute = _TABLE[name].partition(":")
@@ -93,7 +99,9 @@ def find(name: str) -> Operation:
     return operation
 
 
-def to_json(result: Struct) -> bytes:
-    """Give the one object that `--json` prints for a result."""
+def to_json(result: Struct, token: str | None = None) -> bytes:
+    """Give the one object that `--json` prints for a result, with a session token if there is."""
     fields = msgspec.to_builtins(result)
+    if token is not None:
+        fields["token"] = token
     return msgspec.json.encode({"ok": True, **fields})
