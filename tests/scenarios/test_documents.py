@@ -23,8 +23,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,7 @@ class Dialogue:
         self.status = 0
         self.known: dict[str, str] = {}
         self.printed = ""
+        self._groups: list[int] = []
         tools = os.path.dirname(sys.executable)
         kept = {name: text for name, text in os.environ.items() if not name.startswith("WAGGLE_")}
         self.env = {
@@ -70,13 +74,21 @@ class Dialogue:
             command = re.sub(rf"\b{shown}\b", real, command)
         where = self.folder.parent / "where"
         script = f"cd {str(self.cwd)!r}\n(exit {self.status})\n{command}\nwas=$?\npwd > {str(where)!r}\nexit $was\n"  # noqa: E501 - one script
-        done = subprocess.run(
-            ["bash", "-c", script], env=self.env, stdin=subprocess.DEVNULL, timeout=COMMAND_S,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        self.status, self.cwd = done.returncode, Path(where.read_text().rstrip("\n"))
-        self.printed += done.stdout
-        return done.stdout.splitlines()
+        with subprocess.Popen(
+            ["bash", "-c", script], env=self.env, stdin=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        ) as process:  # fmt: skip
+            self._groups.append(process.pid)
+            printed, _ = process.communicate(timeout=COMMAND_S)
+        self.status, self.cwd = process.returncode, Path(where.read_text().rstrip("\n"))
+        self.printed += printed
+        return printed.splitlines()
+
+    def end(self) -> None:
+        """Kill what commands have left running in the background."""
+        for group in self._groups:
+            with suppress(ProcessLookupError):  # all of it has ended by itself
+                os.killpg(group, signal.SIGKILL)
 
     def fits(self, expected: list[str], actual: list[str]) -> bool:
         """Tell whether lines are as expected, and learn the ids they show."""
@@ -129,11 +141,18 @@ def steps(block: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in DOCUMENTS.glob("*.md")))
-def test_a_document_is_true(name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def dialogue(tmp_path: Path) -> Iterator[Dialogue]:
+    """A dialogue in an empty folder; nothing that it starts outlives the test."""
     folder = tmp_path / "work"
     folder.mkdir()
-    dialogue = Dialogue(folder)
+    made = Dialogue(folder)
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in DOCUMENTS.glob("*.md")))
+def test_a_document_is_true(name: str, dialogue: Dialogue) -> None:
     commands = 0
     for found in BLOCK.finditer((DOCUMENTS / name).read_text()):
         if found[1]:
@@ -155,6 +174,7 @@ def test_a_document_is_true(name: str, tmp_path: Path) -> None:
 def test_the_documents_are_there() -> None:
     names = {path.stem for path in DOCUMENTS.glob("*.md")}
     assert names >= {"first-race", "voting-by-hand", "crash-and-resume", "secrets-are-held"}
+    assert names >= {"three-clones", "live", "judged-elsewhere"}
 
 
 def test_a_false_document_fails(tmp_path: Path) -> None:
