@@ -88,6 +88,16 @@ def test_a_journal_that_was_rolled_back_changes_nothing(world: World, space: Spa
     assert titles(space) == {"kept", "next"}
 
 
+def test_a_view_that_this_process_emptied_itself_is_folded_again(
+    world: World, space: Space
+) -> None:
+    world.task(space)
+    assert titles(space) == {"x"}
+    with space.view.transaction():
+        space.view.clear()
+    assert titles(space) == {"x"}
+
+
 def test_a_view_made_by_another_version_is_noticed(world: World, space: Space) -> None:
     class Newer(TaskFold):
         version = TASK_FOLD.version + 1

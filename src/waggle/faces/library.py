@@ -15,6 +15,7 @@ from waggle.choice.rules import DEFAULT
 from waggle.eventual.tasks import find_task
 from waggle.faces import machine
 from waggle.log.entry import Entry
+from waggle.store import waiting
 from waggle.store.locate import find
 from waggle.store.space import Space
 
@@ -47,6 +48,17 @@ class OpenSpace(Space):
         self._node = None
         await self._stack.aclose()
         self.close()
+
+    def token(self) -> str:
+        """Give a token of all that is seen here now, own writes among it (log/vector.py)."""
+        return waiting.token(self)
+
+    def wait_for(self, token: str, seconds: float = 10.0) -> None:
+        """Return once what a token names is seen here; raise `behind` after so many seconds.
+
+        Blocks this thread; on an event loop use `asyncio.to_thread` with a space of its own.
+        """
+        waiting.wait_for(self, token, seconds, machine.monotonic_s, machine.sleep_s)
 
     def _again(self) -> Space:
         return Space(self.repository, self.name, FOLDS, self.outside)

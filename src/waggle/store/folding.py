@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from waggle.base.clock import from_the_future
+from waggle.base.errors import WaggleError
 from waggle.log.chain import Head, Link
 from waggle.log.entry import Entry, follow, registry
 from waggle.store import decrees, scanning
@@ -22,6 +23,9 @@ from waggle.store.decrees import Decrees
 from waggle.store.reading import Ends, PastChangedError, Reading, end_of
 from waggle.store.scanning import Scan
 from waggle.store.view import View
+
+FOLDS_MAX = 64
+"""How often everything is folded again in a row; each time something else has come to light."""
 
 
 class _Copies(Struct, frozen=True):
@@ -130,7 +134,7 @@ class Folding:
     def _fold_new(self) -> None:
         """Fold what is not folded yet, or all of it again where the past changed."""
         moved: dict[str, str] = {}
-        while True:
+        for _ in range(FOLDS_MAX):
             try:
                 if not self._fold(moved):
                     return
@@ -142,6 +146,11 @@ class Folding:
                 self._scan()
                 moved = self._aliases()
                 self.view.db.executemany("INSERT INTO moved VALUES(?,?)", moved.items())
+        raise WaggleError(
+            "internal",
+            f"the logs do not come to rest: folded {FOLDS_MAX} times, and the past changed again",
+            "Run `waggle verify`, then `waggle rebuild`; no entry is lost. Please report it.",
+        )
 
     def _scan(self) -> None:
         """Look through all logs for decrees alone, before anything is folded."""

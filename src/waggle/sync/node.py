@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from waggle.base.errors import WaggleError
 from waggle.store.bell import Bell, claim
+from waggle.store.decrees import distrusted
 from waggle.sync.exchange import Exchange, Report
 from waggle.sync.live import wire
 from waggle.sync.live.keys import FRAME, HELLO, HERE, SAID
@@ -245,7 +246,7 @@ class Node:
             transport = Transport(
                 space.repository.common_dir, space.objects.git.environ, self.plan.timeout_s
             )
-            exchange = Exchange(space, transport, carries=carries)
+            exchange = Exchange(space, transport, hidden=distrusted(space), carries=carries)
             report = exchange.sync(remotes)
             return report, Talk(space).frames([one.oid for one in exchange.sealed])
 

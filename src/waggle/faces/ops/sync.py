@@ -11,6 +11,7 @@ from waggle.base.errors import WaggleError
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable, short
+from waggle.store.decrees import distrusted
 from waggle.sync.exchange import Exchange, Exchanged, Report
 from waggle.sync.remotes import find_remotes
 from waggle.sync.transport import Transport
@@ -49,7 +50,7 @@ def _sync(ctx: Context, request: SyncRequest) -> Synced:
     space = ctx.space
     found = find_remotes(space.objects.git, space.config, request.remotes, ctx.cwd)
     transport = Transport(ctx.repository.common_dir, ctx.environ, request.timeout)
-    report = Exchange(space, transport).sync(found)
+    report = Exchange(space, transport, hidden=distrusted(space)).sync(found)
     if all(one.trouble is not None for one in report.remotes):
         trouble = report.remotes[0].trouble
         assert trouble is not None  # noqa: S101 - all of them are
