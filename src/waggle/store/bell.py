@@ -93,7 +93,7 @@ class Bell:
             try:
                 rang = self.socket.recv(_FILE_BYTES_MAX) == self._token or rang
             except BlockingIOError:
-                break
+                break  # nothing waits any more
             except OSError:
                 # Windows reports an oversized datagram so; it is a stranger's.
                 continue

@@ -69,7 +69,7 @@ def take_frame(space: Space, frame: Frame) -> Taken:
         statement = signed_statement(frame.commit, space.name, frame.replica)
         objects = _complete(frame)
     except ValueError:
-        return "refused"
+        return "refused"  # counted by who called; whoever sent it may be anybody
     with locked(space.store_dir, "seal"):
         tips = tips_of(space.journal, (space.name, frame.replica))
         oid, seq = (tips[0][0], tips[0][1]) if tips else (None, 0)
