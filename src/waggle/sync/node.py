@@ -12,9 +12,10 @@ The node is never needed: without it every command works, and `waggle sync` does
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ from msgspec import Struct
 from waggle.base.errors import WaggleError
 from waggle.store.bell import Bell, claim
 from waggle.store.decrees import distrusted
-from waggle.sync.exchange import Exchange, Report
+from waggle.sync.exchange import Exchange, Exchanged, Report
 from waggle.sync.live import wire
 from waggle.sync.live.keys import FRAME, HELLO, HERE, SAID
 from waggle.sync.live.peer import Asked, Heard, Peer, on_loop
@@ -40,6 +41,10 @@ LOOK_S = 0.25
 """How often the node looks by itself for what no bell announced."""
 HELLO_S = 5.0
 """How often it says what it holds, so that what was lost last is noticed, too."""
+SEAL_S = 1.0
+"""How often it looks whether a sync is due; what is journalled is sealed with it."""
+IDLE_MAX = 9
+"""How many pauses are added to one, at most, while a remote brings nothing new."""
 ASK_S = 5.0
 """How long an answer may take."""
 ASKING_MAX = 4
@@ -84,10 +89,8 @@ class Node:
         """Notified when the view may hold more than before."""
         self._open_space = open_space
         self._wake = asyncio.Event()
-        self._sync_now = asyncio.Event()
+        self._news = asyncio.Event()
         self._asking: set[str] = set()
-        self._jobs: set[asyncio.Task[None]] = set()
-        self._version = -1
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Node]:
@@ -117,9 +120,9 @@ class Node:
             self._say(
                 "open", f"replica {self.space.replica[:12]}, project {self.plan.project[:12]}"
             )
-            works = (self._converse(bell), self._greet(), self._sync_often())
-            tasks = [asyncio.create_task(work) for work in works]
-            stack.push_async_callback(_cancel, tasks, self._jobs)
+            self._tasks = await stack.enter_async_context(_Tasks())
+            for work in (self._converse(bell), self._greet(), self._sync_often()):
+                self._tasks.start(work)
             yield self
         self._say("closed", "nothing is lost; every command goes on working without the node")
 
@@ -148,7 +151,7 @@ class Node:
         for message in messages:
             self.peer.publish(self.space.name, what, message)  # type: ignore[arg-type]
             if what == SAID:
-                self._sync_now.set()
+                self._news.set()
 
     def _hear(self, heard: Heard) -> None:
         if heard.what == HERE:
@@ -158,20 +161,20 @@ class Node:
             self._say("gone", heard.node[:12])
             self.talk.theirs.pop(heard.node, None)
         elif heard.what == FRAME:
-            self._start(self._take_frames(heard.node, [heard.data]))
+            self._tasks.start(self._take_frames(heard.node, [heard.data]))
         else:
             self._ask(self.talk.hear(heard.node, heard.data))
 
     def _answer(self, asked: Asked) -> None:
         messages = self.talk.answer(asked.question.data)
-        self._start(self._in(self._pool, asked.question.answer, messages))
+        self._tasks.start(self._in(self._pool, asked.question.answer, messages))
 
     def _ask(self, questions: Sequence[Question]) -> None:
         """Ask, one question about each log at a time: the answer may make the others needless."""
         for question in questions:
             if question.ask.replica not in self._asking and len(self._asking) < 4 * ASKING_MAX:
                 self._asking.add(question.ask.replica)
-                self._start(self._ask_one(question))
+                self._tasks.start(self._ask_one(question))
 
     async def _ask_one(self, question: Question) -> None:
         data = wire.encode(question.ask)
@@ -218,20 +221,21 @@ class Node:
     # --- git -------------------------------------------------------------------------------
 
     async def _sync_often(self) -> None:
-        """Sync with each remote at its own pace, and at once seal what is new."""
-        addresses = self.plan.addresses or tuple(one.where for one in self.plan.remotes)
-        paces = [Pace(pause=pause_s(address, 1)) for address in addresses]
+        """Sync with each remote at its own pace, sooner when there is news; seal at that pace."""
         loop = asyncio.get_running_loop()
-        due = [loop.time() for _ in paces]
+        turns = [_Turn(address) for address in self.plan.addresses]
         while True:
-            ready = [number for number, time in enumerate(due) if time <= loop.time()]
-            report = await self._sync([self.plan.remotes[number] for number in ready])
-            for number, one in zip(ready, report.remotes, strict=True):
+            news = self._news.is_set()
+            self._news.clear()
+            now = loop.time()
+            ready = [n for n, turn in enumerate(turns) if turn.due(now, news=news)]
+            if ready or (news and not turns):
+                report = await self._sync([self.plan.remotes[n] for n in ready])
                 devices = 1 + len(self.peer.present(self.space.name))
-                pace = paces[number].after(one.trouble)
-                paces[number] = Pace(pause=pause_s(addresses[number], devices), slower=pace.slower)
-                due[number] = loop.time() + paces[number].next_s(self._chance())
-            await asyncio.sleep(max(0.1, min(due, default=loop.time() + 1) - loop.time()))
+                for n, one in zip(ready, report.remotes, strict=False):
+                    turns[n].took(one, devices, loop.time(), self._chance())
+            wait = min((turn.next for turn in turns), default=now + SEAL_S) - loop.time()
+            await asyncio.sleep(max(0.1, min(wait, SEAL_S)))
 
     def _chance(self) -> float:
         return int.from_bytes(self.space.outside.entropy(4), "big") / 2**32
@@ -262,13 +266,34 @@ class Node:
             self._say("synced", "", report)
         return report
 
-    def _start(self, work: object) -> None:
-        job: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
-
     async def _in(self, pool: Executor, work: Callable[..., None], *values: object) -> None:
         await asyncio.get_running_loop().run_in_executor(pool, work, *values)
+
+
+class _Turn:
+    """When a node syncs with one remote: at its pace with news, ever more rarely without."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._pace = Pace(pause=pause_s(address, 1))
+        self._idle = 0
+        self._soonest = self.next = 0.0
+
+    def due(self, now: float, *, news: bool) -> bool:
+        """Tell whether it is time; what was appended here does not wait for the rare look."""
+        if news:
+            self._idle, self.next = 0, self._soonest
+        return now >= self.next
+
+    def took(self, one: Exchanged, devices: int, now: float, chance: float) -> None:
+        """Note how a sync went."""
+        moved = one.received or one.pushed
+        self._idle = 0 if moved else min(self._idle + 1, IDLE_MAX)
+        slower = self._pace.after(one.trouble).slower
+        self._pace = Pace(pause=pause_s(self._address, devices), slower=slower)
+        wait = self._pace.next_s(chance)
+        self._soonest = now + wait
+        self.next = now + wait * (1 if one.trouble else 1 + self._idle)
 
 
 class _OwnSpace:
@@ -300,8 +325,32 @@ class _OwnSpace:
         self._pool.shutdown()
 
 
-async def _cancel(*groups: Iterable[asyncio.Task[None]]) -> None:
-    tasks = [task for group in groups for task in group]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+class _Tasks:
+    """Tasks beside a body: they end with it, and one that fails ends it, with its own error."""
+
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        """Run something until it is done, or the body is."""
+        task = self._group.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in tuple(self._running):
+            task.cancel()
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
