@@ -23,6 +23,7 @@ from msgspec import Struct
 from waggle.base.errors import WaggleError
 from waggle.store.bell import Bell, claim
 from waggle.store.decrees import distrusted
+from waggle.sync import spread
 from waggle.sync.exchange import Exchange, Exchanged, Report
 from waggle.sync.live import wire
 from waggle.sync.live.keys import FRAME, HELLO, HERE, SAID
@@ -30,6 +31,7 @@ from waggle.sync.live.peer import Asked, Heard, Peer, on_loop
 from waggle.sync.live.settings import Settings
 from waggle.sync.manners import Pace, pause_s, relay
 from waggle.sync.remotes import Remote
+from waggle.sync.spread import Seen
 from waggle.sync.talk import Question, Talk
 from waggle.sync.transport import Transport
 
@@ -206,7 +208,21 @@ class Node:
     async def _greet(self) -> None:
         while True:
             self._publish(HELLO, self.talk.hello())
+            self._note_spread()
             await asyncio.sleep(HELLO_S)
+
+    def _note_spread(self) -> None:
+        """Write down which nodes hold how much of this replica's log, for `waggle status`."""
+        space, own = self.space, self.space.journal.replica
+        known = spread.load(space.store_dir, space.name)
+        now_ms = space.outside.now_ms()
+        said = {
+            node: Seen(seq=held[own], at_ms=now_ms)
+            for node, held in self.talk.theirs.items()
+            if own in held and held[own] != (known[node].seq if node in known else 0)
+        }
+        if said:
+            spread.save(space.store_dir, space.name, {**known, **said})
 
     async def _show_changes(self) -> None:
         """Fold what is new, and wake those who wait for it."""
