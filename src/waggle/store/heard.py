@@ -126,7 +126,7 @@ class Heard:
             return msgspec.convert(rows, list[kind])  # type: ignore[valid-type]
         except sqlite3.ProgrammingError:
             raise  # a defect of the caller, such as another thread
-        except (sqlite3.DatabaseError, msgspec.ValidationError):
+        except (sqlite3.DatabaseError, msgspec.ValidationError, UnicodeDecodeError):
             # It is damaged, or just being made. Git brings what it held, and the node, which
             # alone may write it, makes it anew.
             self.close()
@@ -151,7 +151,7 @@ class Heard:
         db = sqlite3.connect(_uri(self.path), uri=True, isolation_level=None)
         try:
             made = db.execute("PRAGMA user_version").fetchone() == (FORMAT,)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             db.close()
             raise
         if not made:

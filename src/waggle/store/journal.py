@@ -139,6 +139,10 @@ def connect(path: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes a damaged schema in its message, and Python wants that to be text.
+        db.close()
+        raise explain(sqlite3.DatabaseError("its schema is no text"), path) from error
     return db
 
 

@@ -99,6 +99,8 @@ class Recorder(Heard):
             db.close()
             if isinstance(error, sqlite3.Error):
                 raise _explained(error, self.path) from error
+            if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes what is damaged
+                raise DamagedError(f"{self.path} holds what is no text") from error
             raise
         return db
 
@@ -148,7 +150,7 @@ class Recorder(Heard):
             return work()
         except sqlite3.Error as error:
             raise _explained(error, self.path) from error
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeDecodeError) as error:
             raise DamagedError(str(error)) from error
 
     # --- one log, within a transaction -----------------------------------------------------
@@ -237,5 +239,7 @@ class Recorder(Heard):
 
 
 def _explained(error: sqlite3.Error, path: str) -> Exception:
-    damaged = (getattr(error, "sqlite_errorname", "") or "").startswith(_DAMAGE)
+    # Python's own errors, such as bytes that are no text, have no name of SQLite's.
+    name = getattr(error, "sqlite_errorname", None)
+    damaged = name is None or name.startswith(_DAMAGE)
     return DamagedError(str(error)) if damaged else explain(error, path)
