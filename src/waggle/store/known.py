@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from waggle.base.ids import extend, genesis
 from waggle.log.chain import Head
+from waggle.log.entry import Id
 from waggle.log.frame import ENTRIES_FILE, split_lines
 from waggle.log.said import SignedHead
 from waggle.store.discovery import Log, Tip
@@ -32,7 +33,7 @@ class Run(Struct, frozen=True, array_like=True):
 
     base: int
     seq: int
-    id: str
+    id: Id
     """The running hash at `seq`."""
     at: int | None
     """The clock of the entry at `seq`; None where the frame there has to be asked."""

@@ -1,33 +1,46 @@
 """git's network side: one fetch, one push, by the user's own git program.
 
-Credentials, proxies, ssh and hosts work as the user has set them up. Nothing is asked of a
-terminal (each git runs in a session without one), no hook of the user's runs, and every git ends
-within a time limit, with its children. May be used from several threads at once.
+Credentials, proxies, ssh and hosts work as the user has set them up. Nobody is asked for anything
+(see `_unattended`), no hook of the user's runs, and every call ends within a time limit, with all
+that it started. May be used from several threads at once.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from msgspec import Struct
 
 from waggle.base.errors import WaggleError
-from waggle.store.git import Git
+from waggle.base.ids import is_replica
+from waggle.store.git import Git, GitFailedError
 from waggle.sync.remotes import TRACKING, Remote
-from waggle.sync.trouble import Trouble, classify
+from waggle.sync.running import Job
+from waggle.sync.trouble import WHOLE, Trouble, classify
 
 REFS_MAX = 1000
 """Refs that one push moves; the command line has its limits."""
-_GRACE_S = 2
-"""How long a git that is told to end may take before it is killed."""
+PART_MAX = 500
+"""Refs that one fetch names, for the same reason."""
+_SETTINGS = (
+    "-c",
+    "fetch.fsckObjects=true",
+    # A minute of silence from a host is a line that is dead: git and its hosts keep a connection
+    # alive every 5 s (uploadpack.keepAlive, receive.keepAlive). It ends a git that waggle, killed
+    # meanwhile, could not end.
+    "-c",
+    "http.lowSpeedLimit=1",
+    "-c",
+    "http.lowSpeedTime=60",
+)
 _FETCH = (
     "fetch",
     "--quiet",
     "--prune",
+    "--no-prune-tags",
     "--no-tags",
     "--no-write-fetch-head",
     "--no-auto-maintenance",
@@ -50,7 +63,7 @@ class Fetched(Struct, frozen=True, kw_only=True):
 
     trouble: Trouble | None
     bad: Mapping[str, Trouble]
-    """Refs of the remote that git did not take, while it took the others."""
+    """Logs of the remote that git did not take, while it took the others."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -70,72 +83,106 @@ class Pushed(Struct, frozen=True, kw_only=True):
 
 
 class Transport:
-    """git's network side at one repository."""
+    """git's network side at one repository; each call has `timeout_s` seconds."""
 
     def __init__(self, common_dir: str, environ: Mapping[str, str], timeout_s: float) -> None:
-        self._git = Git(common_dir, environ=environ)
+        self._git = Git(common_dir, environ=_unattended(environ))
         self._timeout_s = timeout_s
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._jobs: set[Job] = set()
         self._lock = threading.Lock()
         self._cancelled = False
 
     def fetch(self, remote: Remote, space: str, hidden: Collection[str] = ()) -> Fetched:
         """Mirror a remote's logs of a space in its tracking refs, but for the `hidden` replicas.
 
-        Objects are checked by git itself; where one fails, the refs that need it are found and
-        left out, and the rest is fetched.
+        Objects are checked by git itself; where one fails, is missing, or a ref cannot be
+        written, the logs that it spoils are found and left out, and the rest is fetched.
         """
         spec = f"+{remote.prefix}/{space}/*:{remote.tracking(space)}*"
         without = [f"^{remote.prefix}/{space}/{replica}" for replica in sorted(hidden)]
-        trouble = self._fetch(remote, [spec, *without])
-        if trouble is None or trouble.kind != "hostile":
-            return Fetched(trouble=trouble, bad={})
-        return self._fetch_apart(remote, space, hidden)
+        with self._job() as job:
+            trouble = self._fetch(job, remote, [spec, *without])
+            if trouble is None or trouble.kind in WHOLE:
+                return Fetched(trouble=trouble, bad={})
+            return self._fetch_apart(job, remote, space, hidden)
 
-    def _fetch(self, remote: Remote, specs: Sequence[str]) -> Trouble | None:
-        status, _, said = self._run(remote, (*_FETCH, "--", remote.where, *specs))
+    def _fetch(self, job: Job, remote: Remote, specs: Sequence[str]) -> Trouble | None:
+        status, _, said = self._run(job, remote, (*_FETCH, "--", remote.where, *specs))
         return None if status == 0 else classify(said, status)
 
-    def _fetch_apart(self, remote: Remote, space: str, hidden: Collection[str]) -> Fetched:
-        listed = self.refs(remote, space)
+    def _fetch_apart(
+        self, job: Job, remote: Remote, space: str, hidden: Collection[str]
+    ) -> Fetched:
+        """Fetch what changed in halves, and halves of those where one fails.
+
+        Only logs: what else was pushed there is no business of ours if it does harm.
+        """
+        listed = self._refs(job, remote, space)
         if isinstance(listed, Trouble):
             return Fetched(trouble=listed, bad={})
-        tracking = remote.tracking(space)
-        known = self._git.text("for-each-ref", "--format=%(refname) %(objectname)", tracking)
-        have = dict(row.split(" ") for row in known.splitlines())
         prefix = f"{remote.prefix}/{space}/"
+        theirs = {name.removeprefix(prefix): oid for name, oid in listed.items()}
+        here = self._tracked(remote, space)
         wanted = [
-            name.removeprefix(prefix)
-            for name, oid in sorted(listed.items())
-            if have.get(tracking + name.removeprefix(prefix)) != oid
+            name
+            for name, oid in sorted(theirs.items())
+            if is_replica(name) and name not in hidden and here.get(name) != oid
         ]
         bad: dict[str, Trouble] = {}
-        parts = [[name for name in wanted if name not in hidden]]
+        busy: Trouble | None = None
+        parts = [wanted[at : at + PART_MAX] for at in range(0, len(wanted), PART_MAX)]
         while parts:
             names = parts.pop()
-            specs = [f"+{prefix}{name}:{tracking}{name}" for name in names]
-            trouble = self._fetch(remote, specs) if specs else None
+            specs = [f"+{prefix}{name}:{remote.tracking(space)}{name}" for name in names]
+            trouble = self._fetch(job, remote, specs)
             if trouble is None:
                 continue
-            if trouble.kind != "hostile":
+            if trouble.kind in WHOLE:
                 return Fetched(trouble=trouble, bad=bad)
             half = len(names) // 2
             if half:
                 parts += [names[:half], names[half:]]
-            else:
+            elif trouble.kind == "busy":
+                busy = trouble
+            elif "find remote ref" not in trouble.text:  # it went away meanwhile
                 bad[names[0]] = trouble
-        return Fetched(trouble=None, bad=bad)
+        gone = {name: oid for name, oid in here.items() if name not in theirs}
+        return Fetched(trouble=self._forget(remote, space, gone) or busy, bad=bad)
+
+    def _tracked(self, remote: Remote, space: str) -> dict[str, str]:
+        """Give the logs in the mirror: replica to newest frame."""
+        tracking = remote.tracking(space)
+        known = self._git.text("for-each-ref", "--format=%(objectname) %(refname)", tracking)
+        pairs = (row.split(" ", 1) for row in known.split("\n") if row)
+        names = ((name.removeprefix(tracking), oid) for oid, name in pairs)
+        return {name: oid for name, oid in names if is_replica(name)}
+
+    def _forget(self, remote: Remote, space: str, gone: Mapping[str, str]) -> Trouble | None:
+        """Take logs that the remote has lost out of its mirror, as --prune does."""
+        tracking = remote.tracking(space)
+        orders = "".join(f"delete {tracking}{name} {oid}\n" for name, oid in gone.items())
+        try:
+            self._git.run("update-ref", "--stdin", data=orders.encode())
+        except GitFailedError as error:
+            return classify(error.stderr, error.status)
+        return None
 
     def refs(self, remote: Remote, space: str) -> dict[str, str] | Trouble:
-        """Give a remote's refs of a space, name to object id."""
-        pattern = f"{remote.prefix}/{space}/*"
+        """Give a remote's refs of a space, name to object id; names are printable ASCII."""
+        with self._job() as job:
+            return self._refs(job, remote, space)
+
+    def _refs(self, job: Job, remote: Remote, space: str) -> dict[str, str] | Trouble:
+        prefix = f"{remote.prefix}/{space}/"
         status, out, said = self._run(
-            remote, ("ls-remote", "--refs", "--quiet", "--", remote.where, pattern)
+            job, remote, ("ls-remote", "--refs", "--quiet", "--", remote.where, f"{prefix}*")
         )
         if status != 0:
             return classify(said, status)
-        pairs = (row.split("\t", 1) for row in out.splitlines())
-        return {name: oid for oid, name in pairs}
+        # A ref's name may hold any byte above the controls: only \n ends a row.
+        rows = (row.partition(b"\t") for row in out.split(b"\n"))
+        names = ((name.decode("ascii", "backslashreplace"), oid) for oid, _, name in rows)
+        return {name: oid.decode() for name, oid in names if name.startswith(prefix)}
 
     def push(self, remote: Remote, refs: Mapping[str, str]) -> Pushed:
         """Point refs of a remote (name to commit) at commits, forward only, each for itself.
@@ -144,10 +191,11 @@ class Transport:
         """
         wanted = dict(list(refs.items())[:REFS_MAX])
         specs = [f"{oid}:{name}" for name, oid in wanted.items()]
-        status, out, said = self._run(remote, (*_PUSH, "--", remote.where, *specs))
+        with self._job() as job:
+            status, out, said = self._run(job, remote, (*_PUSH, "--", remote.where, *specs))
         outcomes = {
             name: Outcome(oid=wanted[name], trouble=trouble)
-            for name, trouble in _read_porcelain(out, said).items()
+            for name, trouble in _read_porcelain(out.decode(errors="replace"), said).items()
             if name in wanted
         }
         trouble = classify(said, status) if status != 0 and not outcomes else None
@@ -156,73 +204,78 @@ class Transport:
     def drop(self, remote: Remote, name: str) -> Trouble | None:
         """Delete a ref of a remote: a probe's, never a log's."""
         assert not name.startswith(f"{TRACKING}/")  # noqa: S101 - it is the remote's name for it
-        status, out, said = self._run(
-            remote, ("push", "--porcelain", "--no-verify", "--", remote.where, f":{name}")
-        )
-        return None if status == 0 else classify(out + said, status)
+        with self._job() as job:
+            status, out, said = self._run(job, remote, (*_PUSH, "--", remote.where, f":{name}"))
+        if status == 0:
+            return None
+        return classify(f"{said}\n{out.decode(errors='replace')}", status)
 
     def cancel(self) -> None:
         """End every git that runs, and let none start any more."""
         with self._lock:
             self._cancelled = True
-            running = list(self._running)
-        for process in running:
-            _end(process)
+            jobs = list(self._jobs)
+        for job in jobs:
+            job.stop()
 
-    def _run(self, remote: Remote, args: Sequence[str]) -> tuple[int | None, str, str]:
-        """Run git; give its exit status (None: out of time), what it printed, what it said."""
-        process = self._start(remote, args)
-        try:
-            out, said = process.communicate(timeout=self._timeout_s)
-            status: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            _end(process)
-            out, said = process.communicate()
-            status = None
-        finally:
-            with self._lock:
-                self._running.discard(process)
-        return status, out.decode(errors="replace"), said.decode(errors="replace")
-
-    def _start(self, remote: Remote, args: Sequence[str]) -> subprocess.Popen[bytes]:
-        settings = ["-c", "fetch.fsckObjects=true"]
-        if remote.where == remote.name and "=" not in remote.name:
-            settings += ["-c", f"remote.{remote.name}.mirror=false"]
-        elif remote.where != remote.name:
-            # Not from git's own settings: an address must not be a command.
-            settings += ["-c", "protocol.ext.allow=never"]
+    @contextmanager
+    def _job(self) -> Iterator[Job]:
+        """Give a job with a time limit of its own; raise `interrupted` after `cancel`."""
+        job = Job(self._git.git_dir, self._git.environ, self._timeout_s)
         with self._lock:
             if self._cancelled:
                 raise WaggleError("interrupted", "the sync was stopped", "Run `waggle sync` again.")
-            try:
-                process = subprocess.Popen(
-                    self._git.command([*settings, *args]),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    env=self._git.environ,
-                    cwd=self._git.git_dir,
-                    start_new_session=True,
-                )
-            except FileNotFoundError as error:
-                raise WaggleError(
-                    "environment",
-                    f"cannot run git here: {error}",
-                    "Install git 2.36 or newer and put it on PATH.",
-                ) from error
-            self._running.add(process)
-        return process
+            self._jobs.add(job)
+        try:
+            with job:
+                yield job
+        finally:
+            with self._lock:
+                self._jobs.discard(job)
+
+    def _run(self, job: Job, remote: Remote, args: Sequence[str]) -> tuple[int | None, bytes, str]:
+        """Run git; give its exit status (None: out of time), what it printed, what it said."""
+        ended = job.run(self._git.command([*_SETTINGS, *_of(remote), *args]))
+        return ended.status, ended.out, ended.said
+
+
+def _unattended(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment for a git that nobody sits at.
+
+    It has no terminal (running.py), so neither git nor ssh can ask there. Without this, both would
+    open a dialog where there is a display, once a minute. ssh's own `BatchMode` would do the same,
+    but only by replacing the user's `core.sshCommand`. Programs that hand out credentials
+    (credential helpers, ssh-agent, GIT_ASKPASS) work on; so does SSH_ASKPASS, where the user's
+    SSH_ASKPASS_REQUIRE says that it is such a program.
+    """
+    quiet = {"GCM_INTERACTIVE": "never", **environ}
+    if "SSH_ASKPASS_REQUIRE" not in quiet:
+        quiet.pop("SSH_ASKPASS", None)
+        quiet["SSH_ASKPASS_REQUIRE"] = "never"
+    return quiet
+
+
+def _of(remote: Remote) -> list[str]:
+    """Give the settings for a remote: of one that git's own settings name, or of an address.
+
+    An address comes from elsewhere, so it must not be a command (`ext::sh -c ...`), whatever the
+    user allows for the remotes in git's settings.
+    """
+    named = remote.where == remote.name and not os.path.isabs(remote.where)
+    if not named or set(remote.where) & set(":="):
+        return ["-c", "protocol.ext.allow=never"]
+    return ["-c", f"remote.{remote.name}.mirror=false"]
 
 
 def _read_porcelain(out: str, said: str) -> dict[str, Trouble | None]:
     """Read `git push --porcelain`: for each ref there, why it was not moved, if it was not."""
     outcomes: dict[str, Trouble | None] = {}
-    for row in out.splitlines():
+    for row in out.split("\n"):
         flag, tab, rest = row.partition("\t")
         if not tab or flag not in {" ", "*", "=", "!", "+"}:
             continue
         names, _, summary = rest.partition("\t")
-        refused = classify(f"{summary}\n{said}" if _vague(summary) else summary, 1)
+        refused = classify(f"{said}\n{summary}" if _vague(summary) else summary, 1)
         outcomes[names.partition(":")[2]] = refused if flag == "!" else None
     return outcomes
 
@@ -230,16 +283,3 @@ def _read_porcelain(out: str, said: str) -> dict[str, Trouble | None]:
 def _vague(summary: str) -> bool:
     """Tell whether the reason stands elsewhere, in what the host said."""
     return "declined" in summary or "remote rejected" in summary or "failure" in summary
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a git and its children: they are a process group of their own."""
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, how)
-        except ProcessLookupError:
-            return  # all of them have ended
-        try:
-            process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            continue  # it does not listen; the next signal is one that nobody can ignore

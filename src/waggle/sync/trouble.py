@@ -164,7 +164,7 @@ def classify(said: str, status: int | None) -> Trouble:
     if len(said) > SAID_CHARS_MAX:
         said = said[-SAID_CHARS_MAX:].partition("\n")[2]
     said = "\n".join(map(_cut, said.splitlines()))
-    kind = next((kind for kind, pattern in _ROWS if pattern.search(said)), "broken")
+    kind: Kind = next((kind for kind, pattern in _ROWS if pattern.search(said)), "broken")
     asked = _WAIT.search(said) if kind == "limited" else None
     wait_s = min(int(asked[1]), WAIT_S_MAX) if asked else 0
     return trouble(kind, said or f"git ended with status {status}", wait_s)
