@@ -3,7 +3,8 @@
 GitHub recommends at most 6 pushes a minute and 15 reads a second for one repository ("Repository
 limits", docs.github.com), and all devices of a project share that. So the pause between two syncs
 grows with the devices that are known to take part, doubles when a host refuses or does not answer,
-and shrinks again step by step. Pure: time and chance are arguments.
+and shrinks again step by step. The share holds on average: devices that all begin in the same
+second also push in that second, once. Pure: time and chance are arguments.
 """
 
 from __future__ import annotations
@@ -26,8 +27,12 @@ HOSTED_S = 10.0
 PAUSE_S_MAX = 900.0
 JITTER = 0.2
 """A pause is up to this part longer, so that devices do not come all at once."""
-HOSTED = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "dev.azure.com", "sr.ht")
-_HOST = re.compile(r"(?:[a-z+]+://)?(?:[^@/]*@)?([A-Za-z0-9.-]+)(?::|/|\Z)")
+HOSTED = (
+    "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "dev.azure.com",
+    "visualstudio.com", "sr.ht", "gitea.com", "googlesource.com", "huggingface.co",
+)  # fmt: skip
+_HOST = re.compile(r"(?:[a-z+]+://)?(?:[^/]*@)?(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::|/|\Z)", re.I)
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[::1\]")
 
 
 def pause_s(address: str, devices: int) -> float:
@@ -36,7 +41,7 @@ def pause_s(address: str, devices: int) -> float:
         return LOCAL_S
     found = _HOST.match(address)
     host = found[1].lower() if found else ""
-    if host in {"localhost", "127.0.0.1"}:
+    if _LOOPBACK.fullmatch(host):
         return LOCAL_S
     if any(host == name or host.endswith(f".{name}") for name in HOSTED):
         return HOSTED_S * max(1, devices)
@@ -61,12 +66,20 @@ class Pace(Struct, frozen=True, kw_only=True):
         return self.wait * (1 + JITTER * chance)
 
     def after(self, trouble: Trouble | None) -> Pace:
-        """Give the pace after a sync: slower where the remote refused, else back by one step."""
+        """Give the pace after a sync: slower where the remote refused, else back by one step.
+
+        A host that says for how long it wants to be left alone is left alone for that long, at
+        most PAUSE_S_MAX.
+        """
         if trouble is None:
             return Pace(pause=self.pause, slower=max(0, self.slower - 1))
-        if self.wait >= PAUSE_S_MAX:
-            return self
-        return Pace(pause=self.pause, slower=self.slower + (2 if trouble.kind == "limited" else 1))
+        slower = self.slower
+        if self.wait < PAUSE_S_MAX:
+            slower += 2 if trouble.kind == "limited" else 1
+        asked = min(trouble.wait_s, PAUSE_S_MAX)
+        while self.pause * (1 << slower) < asked:
+            slower += 1
+        return Pace(pause=self.pause, slower=slower)
 
 
 def relay(remote: Remote, replica: str, nodes: frozenset[str]) -> str:
