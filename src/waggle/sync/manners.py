@@ -31,7 +31,9 @@ HOSTED = (
     "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "dev.azure.com",
     "visualstudio.com", "sr.ht", "gitea.com", "googlesource.com", "huggingface.co",
 )  # fmt: skip
-_HOST = re.compile(r"(?:[a-z+]+://)?(?:[^/]*@)?(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::|/|\Z)", re.I)
+_HOST = re.compile(
+    r"(?:[a-z+]+://)?(?:[^/]*@)?(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::|/|\Z)", re.IGNORECASE
+)
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[::1\]")
 
 
