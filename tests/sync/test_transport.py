@@ -276,7 +276,7 @@ def named() -> Remote:
 
 @pytest.mark.parametrize("spoilt", [False, True])
 def test_a_fetch_leaves_what_is_the_users_alone(hub: Path, settled: Path, *, spoilt: bool) -> None:
-    write_log(hub, 1)
+    git(hub, "tag", "newer", write_log(hub, 1))
     if spoilt:
         fail_fsck(hub, name_of(2))
     before = belongings(settled)

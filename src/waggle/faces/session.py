@@ -26,7 +26,10 @@ class Session(Struct, frozen=True, kw_only=True):
             waiting.wait_for(ctx.space, token, left, machine.monotonic_s, machine.sleep_s)
 
     def end(self, ctx: Context, operation: Operation) -> str | None:
-        """Give the token that this call hands on: every write does, a read where it was asked."""
+        """Give the token that this call hands on: every write does, a read where it was asked.
+
+        A call of a writing operation that opened no space wrote nothing (`race --list-agents`).
+        """
         if self.wants_token:
             return waiting.token(ctx.space)
-        return waiting.own_token(ctx.space) if operation.write else None
+        return waiting.own_token(ctx.space) if operation.write and ctx.opened else None

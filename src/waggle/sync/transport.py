@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
-from waggle.store.git import Git, GitFailedError
+from waggle.store.git import Git
 from waggle.sync.remotes import TRACKING, Remote
 from waggle.sync.running import Job
 from waggle.sync.trouble import WHOLE, Trouble, classify
@@ -115,7 +115,8 @@ class Transport:
     ) -> Fetched:
         """Fetch what changed in halves, and halves of those where one fails.
 
-        Only logs: what else was pushed there is no business of ours if it does harm.
+        The fetch of all has taken away what the remote has lost: --prune comes first. Only logs
+        are fetched: what else was pushed there is no business of ours where it does harm.
         """
         listed = self._refs(job, remote, space)
         if isinstance(listed, Trouble):
@@ -128,12 +129,16 @@ class Transport:
             for name, oid in sorted(theirs.items())
             if is_replica(name) and name not in hidden and here.get(name) != oid
         ]
+        return self._fetch_halves(job, remote, space, wanted)
+
+    def _fetch_halves(self, job: Job, remote: Remote, space: str, wanted: Sequence[str]) -> Fetched:
+        prefix, tracking = f"{remote.prefix}/{space}/", remote.tracking(space)
         bad: dict[str, Trouble] = {}
         busy: Trouble | None = None
         parts = [wanted[at : at + PART_MAX] for at in range(0, len(wanted), PART_MAX)]
         while parts:
             names = parts.pop()
-            specs = [f"+{prefix}{name}:{remote.tracking(space)}{name}" for name in names]
+            specs = [f"+{prefix}{name}:{tracking}{name}" for name in names]
             trouble = self._fetch(job, remote, specs)
             if trouble is None:
                 continue
@@ -146,8 +151,7 @@ class Transport:
                 busy = trouble
             elif "find remote ref" not in trouble.text:  # it went away meanwhile
                 bad[names[0]] = trouble
-        gone = {name: oid for name, oid in here.items() if name not in theirs}
-        return Fetched(trouble=self._forget(remote, space, gone) or busy, bad=bad)
+        return Fetched(trouble=busy, bad=bad)
 
     def _tracked(self, remote: Remote, space: str) -> dict[str, str]:
         """Give the logs in the mirror: replica to newest frame."""
@@ -156,16 +160,6 @@ class Transport:
         pairs = (row.split(" ", 1) for row in known.split("\n") if row)
         names = ((name.removeprefix(tracking), oid) for oid, name in pairs)
         return {name: oid for name, oid in names if is_replica(name)}
-
-    def _forget(self, remote: Remote, space: str, gone: Mapping[str, str]) -> Trouble | None:
-        """Take logs that the remote has lost out of its mirror, as --prune does."""
-        tracking = remote.tracking(space)
-        orders = "".join(f"delete {tracking}{name} {oid}\n" for name, oid in gone.items())
-        try:
-            self._git.run("update-ref", "--stdin", data=orders.encode())
-        except GitFailedError as error:
-            return classify(error.stderr, error.status)
-        return None
 
     def refs(self, remote: Remote, space: str) -> dict[str, str] | Trouble:
         """Give a remote's refs of a space, name to object id; names are printable ASCII."""

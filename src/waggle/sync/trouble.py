@@ -161,9 +161,7 @@ def classify(said: str, status: int | None) -> Trouble:
     """Give what git's words mean; `status` is its exit status, None where our time ran out."""
     if status is None:
         return trouble("slow", "it did not end within the time limit")
-    if len(said) > SAID_CHARS_MAX:
-        said = said[-SAID_CHARS_MAX:].partition("\n")[2]
-    said = "\n".join(map(_cut, said.splitlines()))
+    said = "\n".join(map(_cut, said[-SAID_CHARS_MAX:].splitlines()))
     kind: Kind = next((kind for kind, pattern in _ROWS if pattern.search(said)), "broken")
     asked = _WAIT.search(said) if kind == "limited" else None
     wait_s = min(int(asked[1]), WAIT_S_MAX) if asked else 0

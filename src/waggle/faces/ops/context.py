@@ -70,6 +70,11 @@ class Context:
             self._space = self.open_space()
         return self._space
 
+    @property
+    def opened(self) -> bool:
+        """Whether anything was read or written through this call."""
+        return self._space is not None
+
     def open_space(self) -> Space:
         """Open the space once more, for another thread; the caller closes it."""
         return Space(self.repository, self._space_name, FOLDS, self.outside)
