@@ -199,3 +199,16 @@ def test_a_second_node_in_a_library_is_busy(clones: list[Path]) -> None:
     with pytest.raises(WaggleError) as caught:
         asyncio.run(work())
     assert caught.value.code == "busy"
+
+
+def test_one_node_serves_all_spaces_of_its_replica(clones: list[Path]) -> None:
+    one, two = clones
+    for folder in clones:
+        said(folder, "task", "add", "first", "--space", "reviews")
+    with node(one), node(two):
+        for space, title in (("main", "in main"), ("reviews", "in reviews")):
+            token = said(one, "task", "add", title, "--space", space)["token"]
+            words = ("--space", space, "--after", str(token), "--wait", str(PATIENCE_S))
+            tasks = said(two, "tasks", *words)["tasks"]
+            assert isinstance(tasks, list)
+            assert title in [task["title"] for task in tasks]

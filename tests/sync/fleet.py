@@ -36,6 +36,7 @@ from waggle.sync.transport import Transport
 START_MS = 1_767_225_600_000
 YEAR_MS = 365 * 24 * 3600 * 1000
 DEVICES, REMOTES = 5, 3
+TRIES_MAX = 50
 AGENTS = ("ann", "bob", "eve")
 CRASHES = ("plan", "planned", "objects", "ref", "sealed", "fetched", "received", "pushed")
 
@@ -306,8 +307,17 @@ class Fleet:
             device.links = set(range(REMOTES))
         number = self.random.randrange(REMOTES)
         for device in (*self.devices, *self.devices):
+            self._sync_well(device, number)
+
+    def _sync_well(self, device: Device, number: int) -> None:
+        """Sync, again where its answer says so: git of a killed sync may still hold a lock."""
+        for _ in range(TRIES_MAX):
             report = device.sync([number])
-            assert not [one.trouble for one in report.remotes if one.trouble], report
+            troubles = [one.trouble for one in report.remotes if one.trouble]
+            if not any(trouble.again for trouble in troubles):
+                break
+            self.count["sync: again, as it said"] += 1
+        assert not troubles, report
 
     def check(self) -> None:
         """Hold the devices against one another, and against what they had acknowledged."""

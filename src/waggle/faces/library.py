@@ -39,7 +39,7 @@ class OpenSpace(Space):
         """Run the node; raise `busy` where another process runs it, `invalid` for bad settings."""
         from waggle.faces.live import open_node  # it loads Zenoh
 
-        node = open_node(self._again, self.repository.git_dir, os.environ)
+        node = open_node(self._again, [self.name], self.repository.git_dir, os.environ)
         self._stack = AsyncExitStack()
         self._node = await self._stack.enter_async_context(node.running())
         return self
@@ -60,8 +60,8 @@ class OpenSpace(Space):
         """
         waiting.wait_for(self, token, seconds, machine.monotonic_s, machine.sleep_s)
 
-    def _again(self) -> Space:
-        return Space(self.repository, self.name, FOLDS, self.outside)
+    def _again(self, name: str) -> Space:
+        return Space(self.repository, name, FOLDS, self.outside)
 
     async def follow(self) -> AsyncIterator[Entry]:
         """Give every entry that comes to count here from now on, each once, own ones too.

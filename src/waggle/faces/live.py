@@ -11,7 +11,8 @@ from waggle.base.errors import WaggleError
 from waggle.store.config import Config
 from waggle.store.space import Space
 from waggle.sync.live.settings import Settings
-from waggle.sync.node import Happened, Node, Plan
+from waggle.sync.node import Node
+from waggle.sync.plan import Happened, Plan
 from waggle.sync.remotes import Remote, find_project, find_remotes
 
 
@@ -43,7 +44,8 @@ def meeting_folder(environ: Mapping[str, str]) -> str:
 
 
 def open_node(
-    open_space: Callable[[], Space],
+    open_space: Callable[[str], Space],
+    spaces: Sequence[str],
     cwd: str,
     environ: Mapping[str, str],
     *,
@@ -52,13 +54,17 @@ def open_node(
     timeout_s: float = 120.0,
     tell: Callable[[Happened], None] = lambda _: None,
 ) -> Node:
-    """Give a node that is not running yet; raise `invalid` and `environment` for bad settings."""
-    with open_space() as space:
+    """Give a node of these spaces that is not running yet.
+
+    Raises `invalid` and `environment` for bad settings.
+    """
+    with open_space(spaces[0]) as space:
         git, config = space.objects.git, space.config
         remotes = () if offline else _remotes(space, named, cwd)
         plan = Plan(
             project=find_project(git, config),
             live=live_settings(config, environ),
+            spaces=tuple(spaces),
             remotes=tuple(remotes),
             addresses=tuple(_address(space, one) for one in remotes),
             timeout_s=timeout_s,

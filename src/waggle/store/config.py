@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from waggle.base.errors import WaggleError
-from waggle.base.ids import is_replica
+from waggle.base.ids import check_space, is_replica
 from waggle.base.limits import CONTENT_BYTES_HARD_MAX, CONTENT_BYTES_MAX
 from waggle.store.identity import write_private
 
@@ -32,6 +32,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The largest file of a candidate, in bytes."""
     remotes: tuple[str, ...] = ()
     """Git remotes, by name or URL, that `waggle sync` uses; where none is named, `origin`."""
+    spaces: tuple[str, ...] = ()
+    """Spaces that `waggle sync` and `waggle up` carry; where none is named, all that are here."""
     prefix: str = PREFIX
     """Where a remote keeps the logs; `refs/heads/waggle` for hosts that take branches only."""
     trust: Literal["first_use", "listed"] = "first_use"
@@ -82,6 +84,11 @@ def _checked(config: Config) -> Config:
         raise ValueError(
             f"prefix {config.prefix!r} is no place for refs, such as refs/heads/waggle"
         )
+    for space in config.spaces:
+        try:
+            check_space(space)
+        except WaggleError as error:
+            raise ValueError(f"spaces: {error.message}") from error
     for replica in config.trusted:
         if not is_replica(replica):
             raise ValueError(f"trusted: {replica!r} is no replica's id (32 hex digits)")
@@ -104,6 +111,9 @@ content_bytes_max = {config.content_bytes_max}
 
 # What `waggle sync` exchanges logs with: names of git remotes, or URLs. None named: origin.
 remotes = {_list(config.remotes)}
+
+# The spaces that `waggle sync` and `waggle up` carry. None named: all that this store holds.
+spaces = {_list(config.spaces)}
 
 # Where remotes keep the logs; refs/heads/waggle for hosts that take branches only.
 prefix = {_text(config.prefix)}

@@ -208,6 +208,11 @@ class Journal:
         except sqlite3.Error as error:
             raise explain(error, self.path, committing=committing) from error
 
+    def spaces(self) -> list[str]:
+        """Give the spaces of which this store holds anything, written here or fetched."""
+        rows = self.db.execute("SELECT space FROM entry UNION SELECT space FROM tip ORDER BY 1")
+        return [space for (space,) in rows]
+
     def head(self, space: str) -> tuple[int, str, int]:
         """Give (seq, id, at) of the log's last entry; (0, h(0), 0) for an empty log."""
         row: tuple[int, str, int] | None = self.db.execute(

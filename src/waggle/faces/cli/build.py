@@ -214,6 +214,8 @@ def _listener(
     """Give who listens to long work: JSON lines, a live table, or plain lines."""
     if operation.name == "up" and not as_json:
         return _print_event, lambda: None
+    if operation.name == "sync" and not as_json and sys.stderr.isatty():
+        return _print_progress, lambda: None
     if operation.name not in {"race", "demo", "up"}:
         return (lambda _event: None), (lambda: None)
     if as_json:
@@ -230,6 +232,11 @@ def _listener(
 def _print_event(event: Event) -> None:
     """Print what happens in a node, one line each."""
     say(visible(f"{machine.clock_time()}  {event.event:<8} {event.message or ''}"))
+
+
+def _print_progress(event: Event) -> None:
+    """Tell a person who waits how far it is; what a program reads is on standard output."""
+    sys.stderr.write(visible(f"{event.message or ''}") + "\n")
 
 
 def report(error: WaggleError, *, as_json: bool) -> int:

@@ -23,6 +23,8 @@ from waggle.store.outside import Outside
 from waggle.store.space import Space
 
 B = TypeVar("B", bound=Body)
+MAIN = "main"
+"""The space that is used where none is named."""
 
 
 class Context:
@@ -47,7 +49,7 @@ class Context:
         self.key = key
         self.listen = listen
         """Is told what happens in long work; a face shows it."""
-        self._space_name = space or environ.get("WAGGLE_SPACE") or "main"
+        self._asked = space or environ.get("WAGGLE_SPACE")
         self._acting = acting
         self._model = model
         self._vendor = vendor
@@ -75,9 +77,17 @@ class Context:
         """Whether anything was read or written through this call."""
         return self._space is not None
 
-    def open_space(self) -> Space:
-        """Open the space once more, for another thread; the caller closes it."""
-        return Space(self.repository, self._space_name, FOLDS, self.outside)
+    def open_space(self, name: str | None = None) -> Space:
+        """Open a space, for another thread or by another name; the caller closes it."""
+        return Space(self.repository, name or self._asked or MAIN, FOLDS, self.outside)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The spaces to sync: the one that was asked for, the settings', or all that are here."""
+        if self._asked:
+            return (self._asked,)
+        here = dict.fromkeys((MAIN, *self.space.journal.spaces()))
+        return self.space.config.spaces or tuple(here)
 
     @property
     def by(self) -> Agent:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from msgspec import Struct
 
+from waggle.agents.events import Event
 from waggle.base.errors import WaggleError
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable, short
 from waggle.store.decrees import distrusted
+from waggle.store.space import Space
 from waggle.sync.exchange import Exchange, Exchanged, Report
-from waggle.sync.remotes import find_remotes
+from waggle.sync.remotes import Remote, find_remotes
 from waggle.sync.transport import Transport
 
 PARTLY_STATUS = 11
@@ -31,8 +33,8 @@ class SyncRequest(Struct, frozen=True, kw_only=True):
     ] = TIMEOUT_S
 
 
-class Synced(Struct, frozen=True, kw_only=True):
-    """What one sync did."""
+class SpaceSynced(Struct, frozen=True, kw_only=True):
+    """What one sync did in one space."""
 
     report: Report
     admitted: dict[str, int]
@@ -40,39 +42,76 @@ class Synced(Struct, frozen=True, kw_only=True):
     held_back: dict[str, int]
     """Entries of each log that are here and verified, but do not count (yet)."""
 
+
+class Synced(Struct, frozen=True, kw_only=True):
+    """What one sync did, space by space."""
+
+    spaces: list[SpaceSynced]
+
     @property
     def whole(self) -> bool:
         """Whether every remote did all that was asked of it."""
-        return all(one.trouble is None for one in self.report.remotes)
+        return not any(one.trouble for space in self.spaces for one in space.report.remotes)
 
 
 def _sync(ctx: Context, request: SyncRequest) -> Synced:
-    space = ctx.space
-    found = find_remotes(space.objects.git, space.config, request.remotes, ctx.cwd)
-    transport = Transport(ctx.repository.common_dir, ctx.environ, request.timeout)
-    report = Exchange(space, transport, hidden=distrusted(space)).sync(found)
-    if all(one.trouble is not None for one in report.remotes):
-        trouble = report.remotes[0].trouble
-        assert trouble is not None  # noqa: S101 - all of them are
-        raise WaggleError(
-            "unreachable",
-            f"{report.remotes[0].remote}: {trouble.text}; {report.head} entries are safe here only",
-            trouble.next_step,
-        )
+    remotes = find_remotes(ctx.space.objects.git, ctx.space.config, request.remotes, ctx.cwd)
+    done: list[SpaceSynced] = []
+    for name in ctx.carried:
+        with ctx.open_space(name) as space:
+            one = _sync_space(ctx, space, remotes, request.timeout)
+        done.append(one)
+        # A remote that cannot be reached is asked once, not once for each space.
+        down = {each.remote for each in one.report.remotes if each.trouble and not each.fetched}
+        remotes = [remote for remote in remotes if remote.name not in down]
+        if not remotes:
+            raise _unreachable(done)
+    return Synced(spaces=done)
+
+
+def _sync_space(
+    ctx: Context, space: Space, remotes: Sequence[Remote], timeout_s: float
+) -> SpaceSynced:
+    transport = Transport(ctx.repository.common_dir, ctx.environ, timeout_s)
+    exchange = Exchange(space, transport, hidden=distrusted(space))
+
+    def tell(one: Exchanged) -> None:
+        words = one.trouble.text if one.trouble else f"{sum(one.received.values())} new entries"
+        ctx.listen(Event(event="remote", task="", message=f"{space.name}: {one.remote}: {words}"))
+
+    report = exchange.sync(remotes, tell)
     _ = space.db  # folds what came
     admitted = space.view.admitted()
     held = {
         replica: ends[0][1] - admitted[replica].seq if replica in admitted else ends[0][1]
         for replica, ends in space.folding.ends().items()
     }
-    return Synced(
+    return SpaceSynced(
         report=report,
         admitted={replica: head.seq for replica, head in sorted(admitted.items())},
         held_back={replica: count for replica, count in sorted(held.items()) if count > 0},
     )
 
 
+def _unreachable(done: Sequence[SpaceSynced]) -> WaggleError:
+    """Give the error where no remote is left; a sync with none of several is no sync."""
+    report = done[-1].report
+    one, trouble = next((one, one.trouble) for one in report.remotes if one.trouble is not None)
+    return WaggleError(
+        "unreachable",
+        f"{one.remote}: {trouble.text}; {report.head} entries are safe here only",
+        trouble.next_step,
+    )
+
+
 def _show(result: Synced) -> Iterator[str]:
+    for one in result.spaces:
+        if len(result.spaces) > 1:
+            yield f"space {one.report.space}"
+        yield from _show_space(one)
+
+
+def _show_space(result: SpaceSynced) -> Iterator[str]:
     report = result.report
     if report.was is not None:
         yield (

@@ -15,7 +15,7 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable
 from waggle.faces.ops.sync import TIMEOUT_S
-from waggle.sync.node import Happened
+from waggle.sync.plan import Happened
 
 
 class UpRequest(Struct, frozen=True, kw_only=True):
@@ -43,15 +43,17 @@ def _up(ctx: Context, request: UpRequest) -> WentDown:
 
 
 async def _run(ctx: Context, request: UpRequest) -> WentDown:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop, stop, spaces = asyncio.get_running_loop(), asyncio.Event(), ctx.carried
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
 
     def tell(happened: Happened) -> None:
-        ctx.listen(Event(event=happened.what, task="", message=_words(happened)))
+        where = f"{happened.space}: " if len(spaces) > 1 and happened.space else ""
+        ctx.listen(Event(event=happened.what, task="", message=where + _words(happened)))
 
     node = open_node(
         ctx.open_space,
+        spaces,
         ctx.cwd,
         ctx.environ,
         named=request.remotes,
@@ -61,7 +63,8 @@ async def _run(ctx: Context, request: UpRequest) -> WentDown:
     )
     async with node.running():
         await stop.wait()
-        entries = sum(head.seq for head in node.space.view.admitted().values())
+        views = [one.space.view for one in node.conversations.values()]
+        entries = sum(head.seq for view in views for head in view.admitted().values())
     return WentDown(entries=entries)
 
 

@@ -8,6 +8,7 @@ is let into the network can listen to everything.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Final
 
 from msgspec import Struct
 
@@ -16,7 +17,10 @@ from waggle.base.ids import check_space, is_hex, is_replica
 
 ROOT = "waggle/1"
 SPACE_KEY_CHARS = 32
-SAID, FRAME, HELLO = KINDS = ("said", "frame", "hello")
+SAID: Final = "said"
+FRAME: Final = "frame"
+HELLO: Final = "hello"
+KINDS = (SAID, FRAME, HELLO)
 """What is published; `wire` has a message for each."""
 ASK = "ask"
 """Where a node is asked for what it holds."""
