@@ -44,7 +44,8 @@ docs: .venv/installed ## write docs/REFERENCE.md from the code
 	$(BIN)/python tools/reference.py > docs/REFERENCE.md
 
 soak: .venv/installed ## the randomised tests with thousands of examples
-	WAGGLE_TESTS=soak $(BIN)/python -m pytest -n auto tests/laws tests/choice tests/log tests/base
+	WAGGLE_TESTS=soak $(BIN)/python -m pytest -n auto --dist worksteal \
+		tests/laws tests/choice tests/log tests/base tests/eventual tests/store tests/sync
 
 lock: .venv/installed ## resolve the dependencies anew into requirements.lock
 	$(BIN)/python -m pip install --quiet uv

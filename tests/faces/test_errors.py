@@ -143,6 +143,14 @@ def test_an_agent_may_neither_rule_nor_release(field: Field) -> None:
         assert "vote" in error["next"]
 
 
+def test_words_that_are_no_text_are_the_callers_fault(real: Field) -> None:
+    real.json("init")
+    task = real.json("task", "add", "go")["task"]["id"]
+    for words in (("task", "add", "\udcff"), ("ruling", task, "none", "--reason", "\udcff")):
+        status, error = real.refused(*words)
+        assert (status, error["code"], error["happened"]) == (2, "invalid", "no")
+
+
 def test_a_ruling_needs_this_stores_operator(field: Field) -> None:
     field.json("init")
     task = field.json("task", "add", "x")["task"]["id"]

@@ -8,7 +8,7 @@ a guard against mistakes and no security claim.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -64,6 +64,21 @@ def load(environ: Mapping[str, str], *, fresh_seed: bytes | None = None) -> Ed25
             "Move the file aside; `waggle init` again.",
         )
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
+
+
+def ruling_here(environ: Mapping[str, str], operators: Collection[str]) -> Ed25519PrivateKey:
+    """Give the operator's key where it may rule in a store that knows these operators.
+
+    Raises `not_allowed` for an agent or a key that the store does not list, and what `load` does.
+    """
+    key = load(environ)
+    if public(key) not in operators:
+        raise WaggleError(
+            "not_allowed",
+            "your operator's key is not one of this store's operators",
+            "Run `waggle init` here as the operator; it adds your key to config.toml.",
+        )
+    return key
 
 
 def public(key: Ed25519PrivateKey) -> str:

@@ -191,11 +191,24 @@ def run(
     except WaggleError as error:
         finish()
         return report(error, as_json=as_json)
+    except UnicodeEncodeError as error:
+        finish()
+        return report(_no_text(error), as_json=as_json)
     finally:
         context.close()
     finish()
     _print(operation, result, token, as_json=as_json)
     return operation.status(result)
+
+
+def _no_text(error: UnicodeEncodeError) -> WaggleError:
+    """Give the error for an argument with bytes that are no UTF-8, which Python brings so far."""
+    words = error.object[max(0, error.start - 20) : error.start]
+    return WaggleError(
+        "invalid",
+        f"a text holds bytes that are no UTF-8, after {words!r}",
+        "Give the text as UTF-8; nothing was written.",
+    )
 
 
 def _print(operation: Operation, result: Struct, token: str | None, *, as_json: bool) -> None:

@@ -295,15 +295,9 @@ class Ruled(Struct, frozen=True, kw_only=True):
 
 
 def _ruling(ctx: Context, request: RulingRequest) -> Ruled:
-    key = operator.load(ctx.environ)
-    public = operator.public(key)
     space, task = ctx.space, ctx.task(request.task)
-    if public not in space.config.operators:
-        raise WaggleError(
-            "not_allowed",
-            "your operator's key is not one of this store's operators",
-            "Run `waggle init` here as the operator; it adds your key to config.toml.",
-        )
+    key = operator.ruling_here(ctx.environ, space.config.operators)
+    public = operator.public(key)
     candidate = None if request.candidate == "none" else ctx.candidate(request.candidate)
     if candidate is not None and ballot.task_of(space.db, candidate) != task.id:
         raise WaggleError(

@@ -177,16 +177,8 @@ def _entry(ctx: Context, replica: str, text: str) -> str:
     return unique(prefix, sorted(found), "entry")
 
 
-def _operator(ctx: Context) -> Ed25519PrivateKey:
-    """Give the operator's key; raise `not_allowed` where it may not decree here."""
-    key = operator.load(ctx.environ)
-    if operator.public(key) not in ctx.space.config.operators:
-        raise WaggleError(
-            "not_allowed",
-            "your operator's key is not one of this store's operators",
-            "Run `waggle init` here as the operator; it adds your key to config.toml.",
-        )
-    return key
+def _key(ctx: Context) -> Ed25519PrivateKey:
+    return operator.ruling_here(ctx.environ, ctx.space.config.operators)
 
 
 def _made(ctx: Context, replica: str) -> int:
@@ -247,7 +239,7 @@ class TrustRequest(Struct, frozen=True, kw_only=True):
 
 
 def _trust(ctx: Context, request: TrustRequest) -> Decreed:
-    key, replica = _operator(ctx), _replica(ctx, request.replica)
+    key, replica = _key(ctx), _replica(ctx, request.replica)
     decree = Trust(
         replica=replica,
         reason=request.reason,
@@ -278,7 +270,7 @@ class DistrustRequest(Struct, frozen=True, kw_only=True):
 
 
 def _distrust(ctx: Context, request: DistrustRequest) -> Decreed:
-    key, replica = _operator(ctx), _replica(ctx, request.replica)
+    key, replica = _key(ctx), _replica(ctx, request.replica)
     decree = Distrust(
         replica=replica,
         last=request.after,
@@ -310,7 +302,7 @@ class AdmitRequest(Struct, frozen=True, kw_only=True):
 
 
 def _admit(ctx: Context, request: AdmitRequest) -> Decreed:
-    key, replica = _operator(ctx), _replica(ctx, request.replica)
+    key, replica = _key(ctx), _replica(ctx, request.replica)
     decree = Admit(
         replica=replica,
         entry=_entry(ctx, replica, request.entry),
