@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from waggle.base.clock import from_the_future
 from waggle.log.line import body
@@ -60,17 +60,23 @@ def _finish(store_dir: str, journal: Journal) -> None:
 
 
 def mint(
-    store_dir: str, journal: Journal, entropy: Callable[[int], bytes], wall_ms: int
+    store_dir: str,
+    journal: Journal,
+    entropy: Callable[[int], bytes],
+    wall_ms: int,
+    reclaimed: Mapping[str, Sequence[Pending]] | None = None,
 ) -> Identity:
     """Make a new replica and let it write here; the caller holds the sealing lock.
 
+    `reclaimed`, by space, is what only frames of this store hold (reclaim.py).
     Crash-safe: the new key waits under another name until the journal has taken the replica.
     """
     fresh = identity.make(entropy(32), journal.path)
     identity.save(store_dir, fresh, NEXT_KEY)
     with journal.transaction() as db:
         logs = db.execute("SELECT DISTINCT space FROM entry").fetchall()
-        left = {space: _unsealed(journal, space) for (space,) in logs}
+        sealed = reclaimed or {}
+        left = {space: [*sealed.get(space, ()), *_unsealed(journal, space)] for (space,) in logs}
         latest = db.execute("SELECT max(at) FROM entry").fetchone()[0]
         for table in ("entry", "frame", "content", "carried"):
             db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
@@ -112,16 +118,21 @@ def _unsealed(journal: Journal, space: str) -> list[Pending]:
     """Give what is in no frame yet, as lines that say what they were."""
     pending = []
     for seq, entry, line in journal.read(space, _framed(journal, space)):
-        fields = json.loads(line)
-        was = fields.pop("was", entry)
-        fields.pop("key", None)  # the key still names the first entry in `keyed`
-        fields.pop("at")
         files = journal.db.execute(
             "SELECT path, data FROM content WHERE space=? AND seq=?", (space, seq)
         ).fetchall()
         commits = journal.db.execute(
             "SELECT oid FROM carried WHERE space=? AND seq=?", (space, seq)
         ).fetchall()
-        encoded = body(fields.pop("kind"), fields.pop("by"), fields, was=was)
-        pending.append(Pending(encoded, content=files, commits=[oid for (oid,) in commits]))
+        carried = [oid for (oid,) in commits]
+        pending.append(Pending(again(entry, line), content=files, commits=carried))
     return pending
+
+
+def again(entry: str, line: bytes) -> bytes:
+    """Give an entry's line as it is appended once more: it says what it was."""
+    fields = json.loads(line)
+    was = fields.pop("was", entry)
+    fields.pop("key", None)  # the key still names the first entry in `keyed`
+    fields.pop("at")
+    return body(fields.pop("kind"), fields.pop("by"), fields, was=was)

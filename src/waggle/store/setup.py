@@ -16,6 +16,7 @@ from waggle.store.locate import Repository
 from waggle.store.lock import locked
 from waggle.store.objects import Objects
 from waggle.store.outside import Outside
+from waggle.store.reclaim import reclaim
 from waggle.store.signers import write_signers
 
 UNSAFE_MEDIA = frozenset(
@@ -63,7 +64,7 @@ def initialise(
             f"{repository.common_dir} lies on {kind}, where SQLite's log is not safe",
             "Work in a clone on a local disk; clones exchange everything through git.",
         )
-    Objects(repository.common_dir)  # better no store than one that can never seal
+    objects = Objects(repository.common_dir)  # better no store than one that can never seal
     store_dir = repository.store_dir
     try:
         os.makedirs(store_dir, exist_ok=True)
@@ -80,7 +81,8 @@ def initialise(
             owner = minting.current(store_dir, journal)
             fresh = owner is None
             if owner is None:
-                owner = minting.mint(store_dir, journal, outside.entropy, outside.now_ms())
+                sealed = {name: reclaim(objects, journal, name) for name in journal.spaces()}
+                owner = minting.mint(store_dir, journal, outside.entropy, outside.now_ms(), sealed)
             settings = config.load(store_dir)
             known = tuple(dict.fromkeys((*settings.operators, *operators)))
             path = os.path.join(store_dir, config.CONFIG_FILE)

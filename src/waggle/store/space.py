@@ -119,9 +119,14 @@ class Space:
     def _mint(self) -> Identity:
         with locked(self.store_dir, "seal"):
             self.journal.refresh()
-            return minting.current(self.store_dir, self.journal) or minting.mint(
-                self.store_dir, self.journal, self.outside.entropy, self.outside.now_ms()
-            )
+            owner = minting.current(self.store_dir, self.journal)
+            if owner is not None:
+                return owner
+            from waggle.store.reclaim import reclaim  # it loads libgit2
+
+            outside, journal = self.outside, self.journal
+            sealed = {name: reclaim(self.objects, journal, name) for name in journal.spaces()}
+            return minting.mint(self.store_dir, journal, outside.entropy, outside.now_ms(), sealed)
 
     # --- writing ---------------------------------------------------------------------------
 
