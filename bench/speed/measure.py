@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter
 
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -51,6 +51,13 @@ class Samples:
     def median(self) -> float:
         """The figure that counts."""
         return median(self.values)
+
+    @property
+    def p99(self) -> Samples:
+        """What 99 of 100 repetitions did not exceed."""
+        if self.n == 1:
+            return self
+        return Samples((quantiles(self.values, n=100, method="inclusive")[98],), self.unit)
 
     def each(self, change: Callable[[float], float], unit: str) -> Samples:
         """Give the same repetitions in another unit."""

@@ -39,6 +39,25 @@ class Sizes:
     agents: int
     files: int
     """In the repository that is raced in."""
+    live: int
+    """Entries that are said on the live path, one by one."""
+    idle_s: float
+    """Seconds of each look at an idle node."""
+    idles: int
+    receivers: int
+    floods: tuple[tuple[int, int], ...]
+    """Entries that are appended as fast as it goes, and how many of them at once."""
+    git_syncs: int
+    sync_writers: tuple[int, ...]
+    """Numbers of writers to one remote, each a race of its own."""
+    writer_syncs: int
+    """Entries of each writer, with a sync after each."""
+    writer_limit_s: int
+    """After this time the writers of the shared ref, who may take for ever, begin nothing new."""
+    devices: tuple[tuple[int, int], ...]
+    """Steps of the ladder that a new device fetches, and how often."""
+    replicas: int
+    """Logs on a remote with many."""
 
 
 FULL = Sizes(
@@ -66,6 +85,17 @@ FULL = Sizes(
     race_commands=5,
     agents=8,
     files=100,
+    live=300,
+    idle_s=10.0,
+    idles=4,
+    receivers=8,
+    floods=((20_000, 100), (3_000, 1)),
+    git_syncs=9,
+    sync_writers=(1, 4, 16, 32),
+    writer_syncs=10,
+    writer_limit_s=20,
+    devices=((100_000, 3), (1_000_000, 1)),
+    replicas=1000,
 )
 QUICK = Sizes(
     append_block=10,
@@ -92,4 +122,15 @@ QUICK = Sizes(
     race_commands=1,
     agents=2,
     files=5,
+    live=5,
+    idle_s=0.5,
+    idles=1,
+    receivers=2,
+    floods=((100, 20), (20, 1)),
+    git_syncs=1,
+    sync_writers=(2,),
+    writer_syncs=1,
+    writer_limit_s=5,
+    devices=((40, 1), (200, 1)),
+    replicas=5,
 )

@@ -190,7 +190,7 @@ class Folding:
                 continue
             if not self.reading.holds(replica, ends, head):
                 raise PastChangedError(replica)
-            if seen is not None and not self.reading.holds(replica, ends, seen.head):
+            if seen and seen.head != head and not self.reading.holds(replica, ends, seen.head):
                 seen = None
             look = _Look(replica, ends, limits, head, seen, wall_ms)
             fold = self._fold_one if len(ends) == 1 else self._fold_forked

@@ -111,6 +111,8 @@ class Reading:
             head = end_of(links)
         while links := self.heard.read(replica, head, READ_ENTRIES):
             yield links
+            if len(links) < READ_ENTRIES:
+                return  # the last of them: no need to look once more
             head = end_of(links)
 
     def _own(self, replica: str, after: Head) -> Iterator[list[Link]]:
