@@ -58,9 +58,11 @@ class Conversation:
 
     def say_news(self) -> bool:
         """Say what was journalled since the last time; tell whether there was anything."""
-        said = self.publish(SAID, self.talk.news())
+        return self.publish(SAID, self.talk.news()) > 0
+
+    def tidy(self) -> None:
+        """Let go of what git has brought by now; nobody waits for that."""
         self.talk.trim()
-        return said > 0
 
     def greet(self) -> None:
         """Say what is held here, so that what was lost last is noticed, too."""

@@ -97,6 +97,8 @@ class Node:
             async with self.changed:
                 self.changed.notify_all()
             await asyncio.sleep(0)  # a flood of messages must not starve the other tasks
+            for one in self.conversations.values():
+                one.tidy()
 
     def _take(self) -> bool:
         """Hear and answer a part of what waits; tell whether there was anything.
