@@ -12,6 +12,7 @@ from tests.live.test_said import said
 
 from waggle.base.errors import WaggleError
 from waggle.base.limits import FRAME_ENTRIES_MAX
+from waggle.log.beat import SignedBeats
 from waggle.log.said import SEQ_MAX
 from waggle.sync.live.wire import (
     HELD_MAX,
@@ -43,6 +44,10 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     ),
     st.builds(
         Hello, space=SPACES, replica=REPLICAS, held=st.lists(HELD, max_size=5).map(tuple)
+    ),
+    st.builds(
+        SignedBeats, space=SPACES, replica=REPLICAS, body=st.binary(max_size=100),
+        key=st.binary(min_size=32, max_size=32), signature=st.binary(min_size=64, max_size=64),
     ),
 )  # fmt: skip
 ASK = Ask(space="main", replica="ab" * 16, after=0, limit=1)
@@ -85,7 +90,7 @@ def taken(data: bytes) -> None:
         assert decode(encode(message)) == message
 
 
-@pytest.mark.parametrize("data", [b"\x02\x01\x90", b"\x01\x05\x90", b"\x01\x00\xff", b"\xff\xff"])
+@pytest.mark.parametrize("data", [b"\x02\x01\x90", b"\x01\x06\x90", b"\x01\x00\xff", b"\xff\xff"])
 def test_what_a_later_version_says_is_skipped(data: bytes) -> None:
     assert decode(data) is None
 
@@ -144,4 +149,5 @@ def test_every_type_has_its_own_code() -> None:
     first: Callable[[Message], int] = lambda message: encode(message)[1]  # noqa: E731
     frame = Frame(space="m", replica="ab" * 16, commit=b"", trees=(), blobs=())
     hello = Hello(space="m", replica="ab" * 16, held=())
-    assert [first(one) for one in (said(), frame, ASK, hello)] == [1, 2, 3, 4]
+    beats = SignedBeats(space="m", replica="ab" * 16, body=b"", key=bytes(32), signature=bytes(64))
+    assert [first(one) for one in (said(), frame, ASK, hello, beats)] == [1, 2, 3, 4, 5]

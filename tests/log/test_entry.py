@@ -30,6 +30,12 @@ class Reserved(Body, frozen=True, kw_only=True):
     was: str
 
 
+class Several(Body, frozen=True, kw_only=True):
+    KIND: ClassVar[str] = "several.refs"
+    REFS: ClassVar[tuple[str, ...]] = ("names",)
+    names: tuple[str, ...] = ()
+
+
 @pytest.mark.parametrize("kinds", [(Early,), (Reserved,), (Vote, Vote)])
 def test_kinds_that_break_the_rules_are_not_registered(kinds: tuple[type[Body], ...]) -> None:
     with pytest.raises(ValueError, match="breaks the rules"):
@@ -101,3 +107,9 @@ def test_references_follow_what_was_appended_again() -> None:
     assert follow(Vote(candidate=NEW, score=1), {NEW: OLD}) == Vote(candidate=OLD, score=1)
     untouched = Vote(candidate=OTHER, score=1)
     assert follow(untouched, {NEW: OLD}) is untouched
+
+
+def test_each_of_several_references_follows() -> None:
+    assert follow(Several(names=(OTHER, NEW)), {NEW: OLD}) == Several(names=(OTHER, OLD))
+    for untouched in (Several(names=(OTHER,)), Several()):
+        assert follow(untouched, {NEW: OLD}) is untouched

@@ -112,7 +112,7 @@ class NewerTaskFold(TaskFold):
 
     def apply(self, tables, entries) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
         tables.db.executemany(
-            "INSERT OR IGNORE INTO task VALUES(?,?,?,?,'new')",
+            "INSERT OR IGNORE INTO task(id, by, at, body, more) VALUES(?,?,?,?,'new')",
             [(e.id, e.writer, e.at, e.body.title) for e in entries],
         )
 

@@ -64,7 +64,8 @@ class Body(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     TEXTS: ClassVar[tuple[str, ...]] = ()
     """Fields that hold free text, which is scanned for secrets before it is appended."""
     REFS: ClassVar[tuple[str, ...]] = ()
-    """Fields that hold entry ids, which follow `was` when a log was continued under a new name."""
+    """Fields that hold an entry's id or a tuple of ids, which follow `was` when a log was continued
+    under a new name."""
 
 
 class Entry(Struct, frozen=True, kw_only=True, gc=False):
@@ -136,10 +137,15 @@ def validate(decode: Callable[[bytes], Body], encoded: bytes) -> None:
 
 
 def follow(value: Body, moved: Mapping[str, str]) -> Body:
-    """Give the body with its references resolved through `moved` (new id to first id)."""
-    changes = {}
+    """Give the body with its references resolved through `moved` (new id to first id).
+
+    A field of `REFS` holds an id, a tuple of ids, or None. A tuple keeps its length and order.
+    """
+    changes: dict[str, str | tuple[str, ...]] = {}
     for name in value.REFS:
         ref = getattr(value, name)
         if isinstance(ref, str) and ref in moved:
             changes[name] = moved[ref]
+        elif isinstance(ref, tuple) and not moved.keys().isdisjoint(ref):
+            changes[name] = tuple(moved.get(one, one) for one in ref)
     return msgspec.structs.replace(value, **changes) if changes else value

@@ -16,7 +16,7 @@ from waggle.base.ids import is_replica
 from waggle.log.chain import Head, Refusal, start
 from waggle.store.git import MissingObjectError
 from waggle.store.journal import Journal
-from waggle.store.logs import BadFrameError, Logs
+from waggle.store.logs import BadFrameError, Lacking, Logs
 from waggle.store.sealing import REFS
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ Log = tuple[str, str]
 """A log's name: its space and its replica."""
 Tip = tuple[str, int, str]
 """The end of a chain that was verified: newest frame, last seq, its id."""
+Kind = Literal["refused", "forked", "rewound", "stray"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     replica: str
     seq: int
     what: str
-    kind: Literal["refused", "forked", "rewound", "stray"]
+    kind: Kind
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -54,6 +55,8 @@ class Step(Struct, frozen=True, kw_only=True):
 
     how: Literal["moved", "same", "behind", "stopped", "forked"]
     findings: tuple[Finding, ...] = ()
+    final: bool = False
+    """Whether something is refused that no object which comes later can mend."""
 
 
 class _Survey(Struct, frozen=True, kw_only=True):
@@ -106,19 +109,20 @@ def advance(journal: Journal, logs: Logs, log: Log, oid: str) -> Step:
     if survey.end is None:
         survey = _walk(logs, log, tips, oid, start(*log), [])
     findings = []
+    final = survey.refusal is not None and not isinstance(survey.refusal, Lacking)
     if survey.refusal is not None:
         seq, reason = survey.refusal.seq, survey.refusal.reason
         findings.append(Finding(replica=log[1], seq=seq, what=reason, kind="refused"))
     if survey.end is None or survey.end[0] in {tip for tip, _, _ in tips}:
-        return Step(how="stopped", findings=tuple(findings))
+        return Step(how="stopped", findings=tuple(findings), final=final)
     if _known(logs, log, tips, survey.end):
         how: Literal["stopped", "behind"] = "stopped" if survey.refusal else "behind"
-        return Step(how=how, findings=tuple(findings))
+        return Step(how=how, findings=tuple(findings), final=final)
     forked = _record(journal, logs.objects, log, tips, survey)
     if forked:
         what = "it wrote two histories: both are kept, and it is admitted up to the fork"
         findings.append(Finding(replica=log[1], seq=survey.end[1], what=what, kind="forked"))
-    return Step(how="forked" if forked else "moved", findings=tuple(findings))
+    return Step(how="forked" if forked else "moved", findings=tuple(findings), final=final)
 
 
 def frame_end(logs: Logs, oid: str) -> int:

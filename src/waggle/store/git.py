@@ -32,10 +32,20 @@ _SETTINGS = (
 )
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 ZERO = "0" * 40
+FOLDER_BYTES_MAX = 1024 * 1024
+"""A frame's commit, or the tree of one of its folders. A frame of the most entries, each with the
+commit of a candidate, has 200 KiB."""
 
 
 class MissingObjectError(Exception):
     """An object that a frame needs is not in the repository."""
+
+
+class TooLargeError(ValueError):
+    """An object has more bytes than it may have; it was not read."""
+
+    def __init__(self, oid: str, size: int, limit: int) -> None:
+        super().__init__(f"object {oid[:12]} has {size} bytes; the limit is {limit}")
 
 
 class GitFailedError(WaggleError):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from waggle.base.ids import replica_of
+from waggle.base.limits import FRAME_BYTES_MAX
 from waggle.log.chain import Head, Link, Refusal, start
 from waggle.log.entry import envelope
 from waggle.log.frame import ENTRIES_FILE, Statement, check, parse_message, split_lines
 from waggle.log.sshsig import public_text, verify
-from waggle.store.git import MissingObjectError
+from waggle.store.git import FOLDER_BYTES_MAX, MissingObjectError
 
 if TYPE_CHECKING:
     from waggle.store.objects import Objects
@@ -36,6 +37,10 @@ class Reading(Struct, frozen=True):
     refusal: Refusal | None
 
 
+class Lacking(Refusal, frozen=True):
+    """A refusal for the time being: an object is missing, and may come."""
+
+
 class BadFrameError(Exception):
     """A commit that is no valid frame of the log it stands in."""
 
@@ -49,11 +54,9 @@ class Logs:
     def frame(self, oid: str, space: str, replica: str) -> Frame:
         """Give a frame with its signature verified; raise BadFrameError or MissingObjectError."""
         try:
-            statement = signed_statement(self.objects.raw(oid), space, replica)
-        except ValueError as error:
-            raise BadFrameError(f"frame {oid[:12]}: {error}") from error
-        try:
-            lines = split_lines(self.objects.file(oid, ENTRIES_FILE))
+            commit = self.objects.raw(oid, FOLDER_BYTES_MAX)
+            statement = signed_statement(commit, space, replica)
+            lines = split_lines(self.objects.file(oid, ENTRIES_FILE, FRAME_BYTES_MAX))
         except ValueError as error:
             raise BadFrameError(f"frame {oid[:12]}: {error}") from error
         return Frame(oid, statement, lines)
@@ -83,8 +86,9 @@ class Logs:
         here: str | None = oid
         below = 2**62
         while here is not None:
-            head, _, text = self.objects.raw(here).partition(b"\n\n")
             try:
+                commit = self.objects.raw(here, FOLDER_BYTES_MAX)
+                head, _, text = commit.partition(b"\n\n")
                 statement = parse_message(text.decode())
             except ValueError as error:
                 raise BadFrameError(f"frame {here[:12]}: {error}") from error
@@ -125,7 +129,7 @@ class Logs:
                 yield here, result
                 head = Head(result[-1].seq, result[-1].id, result[-1].envelope.at)
         except MissingObjectError as error:
-            yield Refusal(head.seq + 1, f"object {error} is missing")
+            yield Lacking(head.seq + 1, f"object {error} is missing")
         except BadFrameError as error:
             yield Refusal(head.seq + 1, str(error))
 

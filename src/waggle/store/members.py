@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from waggle.log.chain import Head
-from waggle.store import decrees, scanning
+from waggle.store import decrees, proofs, scanning
 from waggle.store.admission import Bounds
 from waggle.store.decrees import Standing
 from waggle.store.scanning import Scan
@@ -40,7 +40,8 @@ class Member(Struct, frozen=True, kw_only=True):
     """Why not all count; None where they do."""
     standing: Standing | None
     """The decree in force, where there is one."""
-    forked: Literal["no", "open", "settled"]
+    forked: Literal["no", "open", "settled", "heard"]
+    """`heard`: two histories are proved, one of which was heard live; what git brought counts."""
     future: int
     """The stamp of the first entry that is from the future, 0 where none is."""
     agents: tuple[str, ...]
@@ -57,6 +58,7 @@ def members(space: Space) -> list[Member]:
         agents.setdefault(replica, []).append(name)
     admitted = space.view.admitted()
     own = space.journal.replica
+    proved = proofs.proved(space.journal, space.name)
     found = []
     named = {*known.standings, *known.admitted, *space.view.policy.trusted}
     for replica in sorted({own, *scans, *named}):
@@ -78,9 +80,17 @@ def members(space: Space) -> list[Member]:
                 at=scan.head.at,
                 held_back=reason,
                 standing=standing,
-                forked="open" if scan.forked else "settled" if scan.several else "no",
+                forked=_forked(scan, heard=replica in proved),
                 future=scan.wakes,
                 agents=tuple(agents.get(replica, ())),
             )
         )
     return found
+
+
+def _forked(scan: Scan, *, heard: bool) -> Literal["no", "open", "settled", "heard"]:
+    if scan.forked:
+        return "open"
+    if scan.several:
+        return "settled"
+    return "heard" if heard else "no"

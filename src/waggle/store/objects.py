@@ -22,7 +22,16 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from waggle.base.errors import WaggleError
-from waggle.store.git import ZERO, Git, GitFailedError, MissingObjectError, running
+from waggle.base.limits import CONTENT_BYTES_HARD_MAX
+from waggle.store.git import (
+    FOLDER_BYTES_MAX,
+    ZERO,
+    Git,
+    GitFailedError,
+    MissingObjectError,
+    TooLargeError,
+    running,
+)
 from waggle.store.identity import sync_folder
 
 REF_LOCK_STALE_S = 10
@@ -33,6 +42,9 @@ _KEEP_NOTE = "waggle-carries"
 """Starts the `.keep` file of a pack that is ours; the commits that it is kept for follow."""
 _BLOB, _TREE = b"100644", b"40000"
 _NAMES = {ObjectType.BLOB: b"blob", ObjectType.TREE: b"tree", ObjectType.COMMIT: b"commit"}
+_HEADER_BYTES = 64
+"""git's header of a loose object (`blob 123` and a NUL) is shorter."""
+_UNSEEN = re.compile(rb"[^!-~]+")
 _REF = re.compile(rb"([0-9a-f]{40})\n|ref: .*\n")
 
 
@@ -145,23 +157,35 @@ class Objects:
         except FileNotFoundError:
             return  # it lies in a pack, which git has synced
 
-    def raw(self, oid: str) -> bytes:
-        """Give an object's bytes; raise MissingObjectError."""
-        loose = self._read_loose(oid)
+    def raw(self, oid: str, bytes_max: int | None = None) -> bytes:
+        """Give an object's bytes; raise MissingObjectError.
+
+        With `bytes_max`, raise TooLargeError where its header states more: a few KiB of deflated
+        zeros are 100 MB, and whoever pushes to a remote of ours may send them.
+        """
+        loose = self._read_loose(oid, bytes_max)
         if loose is not None:
             return loose
         try:
-            return self.repository.odb.read(pygit2.Oid(hex=oid))[1]
+            odb, name = self.repository.odb, pygit2.Oid(hex=oid)
+            if bytes_max is not None:
+                _check_size(oid, odb.read_header(name)[1], bytes_max)
+            return odb.read(name)[1]
+        except TooLargeError:
+            raise
         except (KeyError, pygit2.GitError, ValueError) as error:
             raise MissingObjectError(oid) from error
 
-    def _read_loose(self, oid: str) -> bytes | None:
+    def _read_loose(self, oid: str, bytes_max: int | None) -> bytes | None:
         """Give a loose object's bytes, None where there is no such file.
 
         Not through libgit2, which reads a torn one for ever (mended by its pull request 7346).
         """
         try:
             with open(self._loose(oid), "rb") as file:
+                if bytes_max is not None:
+                    _check_size(oid, _stated_size(file.read(_HEADER_BYTES)), bytes_max)
+                    file.seek(0)
                 packed = file.read()
         except FileNotFoundError:
             return None
@@ -194,22 +218,32 @@ class Objects:
         """Tell whether the object is there, looking at the disk again if need be."""
         return bool(self.repository.odb.exists(pygit2.Oid(hex=oid)))
 
-    def file(self, commit: str, path: str) -> bytes:
-        """Give a file of a commit's tree; raise MissingObjectError."""
+    def file(self, commit: str, path: str, bytes_max: int = CONTENT_BYTES_HARD_MAX) -> bytes:
+        """Give a file of a commit's tree; raise MissingObjectError, or TooLargeError.
+
+        The latter, too, where the commit or a folder on the way has over FOLDER_BYTES_MAX.
+        """
         try:
-            here, mode = self.raw(commit)[5:45].decode(), _TREE
+            here, mode = self.raw(commit, FOLDER_BYTES_MAX)[5:45].decode(), _TREE
             for name in path.split("/"):
-                mode, here = _entries(self.raw(here))[os.fsencode(name)]
+                mode, here = _entries(self.raw(here, FOLDER_BYTES_MAX))[os.fsencode(name)]
             if mode == _TREE:
                 raise KeyError(path)
-            return self.raw(here)
+            return self.raw(here, bytes_max)
+        except TooLargeError:
+            raise
         except (KeyError, ValueError, MissingObjectError) as error:
             raise MissingObjectError(f"{commit}:{path}") from error
 
     def refs(self, prefix: str) -> dict[str, str]:
-        """Give the refs under a prefix, name to object id."""
-        out = self.git.text("for-each-ref", "--format=%(objectname) %(refname)", prefix)
-        pairs = (row.split(" ", 1) for row in out.splitlines())
+        """Give the refs under a prefix, name to object id.
+
+        A name that is no UTF-8 is given with escapes (no ref has a backslash): strangers choose
+        names, too, and they are shown.
+        """
+        out = self.git.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+        rows = out.decode(errors="backslashreplace").split("\n")  # the only break in no name
+        pairs = (row.split(" ", 1) for row in rows if row)
         return {name: oid for oid, name in pairs}
 
     def ref(self, name: str) -> str | None:
@@ -389,6 +423,21 @@ class Objects:
             return  # git keeps it elsewhere, or has moved it into packed-refs just now
 
 
+def _stated_size(deflated: bytes) -> int:
+    """Give the size that the start of a loose object states, 0 where it states none: it is torn."""
+    try:
+        head = zlib.decompressobj().decompress(deflated, _HEADER_BYTES)
+    except zlib.error:
+        return 0  # whoever reads the whole finds it torn, too
+    size = head.partition(b"\0")[0].partition(b" ")[2]
+    return int(size) if size.isdigit() else 0
+
+
+def _check_size(oid: str, size: int, bytes_max: int) -> None:
+    if size > bytes_max:
+        raise TooLargeError(oid, size, bytes_max)
+
+
 def _broken(path: str) -> bool:
     """Tell whether the file of a ref is there without an id in it."""
     try:
@@ -410,25 +459,38 @@ def _head(path: str) -> bytes:
 def tree_entries(tree: bytes) -> list[tuple[bool, str]]:
     """Give (whether it is a tree, id) of what a tree of waggle's holds; raise ValueError.
 
-    Nothing but folders and plain files with one name each, in git's order, is such a tree.
+    Nothing but folders and plain files with one name each, in git's order, is such a tree; and no
+    name that git's fsck may refuse (fsck.c, fsck_tree), or a host would refuse our push.
     """
     found = _entries(tree)
     names = [name + b"/" * (mode == _TREE) for name, (mode, _) in found.items()]
     plain = all(mode in {_TREE, _BLOB} for mode, _ in found.values())
+    plain = plain and all(map(_is_plain, found))
     rows = [b"%b %b\0%b" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in found.items()]
     if not plain or names != sorted(names) or b"".join(rows) != tree:
         raise ValueError("a tree holds more than plain files and folders")
     return [(mode == _TREE, oid) for mode, oid in found.values()]
 
 
+def _is_plain(name: bytes) -> bool:
+    """Tell whether no system takes a file's name for a path, for `.git`, or for a file of git's.
+
+    HFS+ ignores some characters beyond ASCII and NTFS has short names, so this is more strict than
+    git; what it leaves out comes by git.
+    """
+    seen = _UNSEEN.sub(b"", name).lower()
+    steps = not name or name in {b".", b".."} or b"/" in name or b"\\" in name
+    return not steps and len(name) <= 255 and not seen.startswith((b".git", b"git~"))
+
+
 def _entries(tree: bytes) -> dict[bytes, tuple[bytes, str]]:
     """Give a tree's entries, name to mode and object id; raise ValueError on other bytes."""
-    entries = {}
-    while tree:
-        head, mark, rest = tree.partition(b"\0")
-        if not mark or len(rest) < 20:
+    entries, at = {}, 0
+    while at < len(tree):
+        end = tree.find(b"\0", at)  # no slice of the rest: a large tree would take its square
+        if end < 0 or len(tree) < end + 21:
             raise ValueError("not a tree")
-        mode, _, name = head.partition(b" ")
-        entries[name] = (mode, rest[:20].hex())
-        tree = rest[20:]
+        mode, _, name = tree[at:end].partition(b" ")
+        at = end + 21
+        entries[name] = (mode, tree[end + 1 : at].hex())
     return entries

@@ -19,14 +19,17 @@ from msgspec import Struct
 from waggle.base.clock import from_the_future
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
+from waggle.base.limits import CONTENT_BYTES_HARD_MAX
 from waggle.log.chain import Head, Link, Refusal, follow, start
 from waggle.log.entry import Body
 from waggle.log.frame import CONTENT_DIR
+from waggle.store import proofs
 from waggle.store.decrees import Decree, flaw
 from waggle.store.discovery import FORKS
-from waggle.store.git import MissingObjectError
+from waggle.store.git import MissingObjectError, TooLargeError
 from waggle.store.journal import Journal
 from waggle.store.logs import Logs
+from waggle.store.refusals import REFUSED
 from waggle.store.sealing import REFS
 from waggle.store.space import Space
 
@@ -49,14 +52,15 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 class Fork(Struct, frozen=True, kw_only=True):
-    """The proof that a replica wrote two histories: two frames, both signed by it.
+    """The proof that a replica wrote two histories, both signed by it.
 
-    Invariant: both frames verify, and their ids at `seq` differ.
+    Invariant: both verify, and their ids at `seq` differ.
     """
 
     replica: str
     seq: int
     frames: tuple[str, str]
+    """Commits; empty for a history that was heard live: the journal keeps its signed head."""
     ids: tuple[str, str]
 
 
@@ -188,6 +192,8 @@ class _Verification:
             for replica in sorted({*refs, *forks, *tips, *own}):
                 ends = [*tips.get(replica, ()), *forks.get(replica, ())]
                 self._log(replica, refs.get(replica), ends, tips.get(replica, []))
+            self._heard()
+            self._refused()
         except (WaggleError, sqlite3.Error) as error:
             # Refs or journal cannot be listed at all: what was verified so far still counts.
             self.tally.add("", 0, str(error))
@@ -328,6 +334,8 @@ class _Verification:
                 self.objects.file(frame, place)
             except MissingObjectError:
                 self.tally.add(replica, link.seq, f"its file {path!r} is missing")
+            except TooLargeError as error:
+                self.tally.add(replica, link.seq, f"its file {path!r}: {error}")
         commit = names.commit
         if commit is None:
             return
@@ -335,10 +343,39 @@ class _Verification:
             reason = f"its commit {commit[:12]} is no parent of its frame: git may drop it"
             self.tally.add(replica, link.seq, reason)
         try:
-            head = self.objects.raw(commit)
-            self.objects.raw(head[5:45].decode("ascii", "replace"))
+            head = self.objects.raw(commit, CONTENT_BYTES_HARD_MAX)
+            self.objects.raw(head[5:45].decode("ascii", "replace"), CONTENT_BYTES_HARD_MAX)
         except MissingObjectError:
             self.tally.add(replica, link.seq, f"its commit {commit[:12]} is missing")
+        except TooLargeError as error:
+            self.tally.add(replica, link.seq, f"its commit {commit[:12]}: {error}")
+
+    def _heard(self) -> None:
+        """Show the forks that are proved by what was heard live, and by no frame."""
+        shown = {fork.replica for fork in self.tally.forks}
+        for replica in sorted(proofs.proved(self.journal, self.space).keys() - shown):
+            log = (self.space, replica)
+            proof = proofs.load(self.journal, log)
+            if proof is None:
+                continue
+            try:
+                proofs.check(log, proof)
+            except ValueError as error:
+                self.tally.add(replica, proof.seq, f"the kept proof of a fork fails: {error}")
+                continue
+            one, other = proof.sides
+            frames, ids = (one.frame or "", other.frame or ""), (one.id, other.id)
+            self.tally.forks.append(Fork(replica=replica, seq=proof.seq, frames=frames, ids=ids))
+
+    def _refused(self) -> None:
+        """Say of what was refused and is kept for inspection why it does not verify."""
+        prefix = f"{REFUSED}/{self.space}/"
+        for name, oid in self.objects.refs(prefix).items():
+            replica = name.removeprefix(prefix).partition("/")[0]
+            for part in self.logs.walk(oid, self.space, replica, start(self.space, replica)):
+                if isinstance(part, Refusal):
+                    reason = f"refused, and kept under {name}: {part.reason}"
+                    self.tally.add(replica, part.seq, reason, "note")
 
     # --- forks -----------------------------------------------------------------------------
 

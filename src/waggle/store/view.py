@@ -218,10 +218,12 @@ class View:
 
     def clear(self) -> None:
         """Empty every table, within a transaction: the past changed, all is folded again."""
-        for (table,) in self.db.execute(
-            "SELECT name FROM sqlite_master WHERE type='table' AND name!='meta'"
-        ).fetchall():
-            self.db.execute(f'DELETE FROM "{table}"')  # noqa: S608 - our own tables
+        plain, indexes = _tables(self.db)
+        for index in indexes:
+            self.db.execute(f'INSERT INTO "{index}"("{index}") VALUES(\'delete-all\')')
+        for table in plain:
+            if table != "meta":
+                self.db.execute(f'DELETE FROM "{table}"')  # noqa: S608 - our own tables
         self.db.execute("UPDATE meta SET value = value + 1 WHERE name='cleared'")
         self.tables.refresh()
 
@@ -258,9 +260,27 @@ def statements(schema: str) -> Iterator[str]:
             collected = ""
 
 
+def _tables(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
+    """Give the names of plain tables and of full-text indexes.
+
+    The tables that SQLite keeps under an index (`<index>_data` and others) are in neither list:
+    they are written through the index alone, or it is damaged.
+    """
+    tables = db.execute(
+        "SELECT name, sql LIKE 'CREATE VIRTUAL TABLE%' FROM sqlite_master"
+        " WHERE type='table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ).fetchall()
+    indexes = [name for name, virtual in tables if virtual]
+    under = tuple(f"{index}_" for index in indexes)
+    plain = [name for name, virtual in tables if not virtual and not name.startswith(under)]
+    return plain, indexes
+
+
 def _drop_all(db: sqlite3.Connection) -> None:
     for kind, name in db.execute(
-        "SELECT type, name FROM sqlite_master WHERE type IN ('table','view','trigger')"
-        " AND name NOT LIKE 'sqlite_%' ORDER BY type='table'"
+        "SELECT type, name FROM sqlite_master WHERE type IN ('view','trigger')"
     ).fetchall():
         db.execute(f'DROP {kind.upper()} IF EXISTS "{name}"')
+    for tables in _tables(db):
+        for table in tables:
+            db.execute(f'DROP TABLE "{table}"')
