@@ -125,7 +125,7 @@ def test_a_forked_log_counts_up_to_the_fork(first: int, world: World) -> None:
 
 
 def test_who_opens_the_view_with_other_operators_does_not_spoil_it(world: World) -> None:
-    made = grow(Random(3), 60)
+    made = grow(Random(3), 120)
     world.clock.pass_ms(60_000)
     post = Post(world, "store")
     post.deliver_all(made.logs, Random(3))

@@ -14,6 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 from msgspec import Struct
+from tests.laws import fact_kinds, task_kinds
 
 from waggle.agents.folds import FOLDS
 from waggle.agents.runs import RunEnd, RunPlan
@@ -27,7 +28,16 @@ from waggle.choice.kinds import (
     Vote,
     ruling_statement,
 )
-from waggle.eventual.tasks import TaskAdd
+from waggle.eventual.facts import FactAssert, FactRetract
+from waggle.eventual.members import Join, Leave
+from waggle.eventual.task_kinds import (
+    TaskAdd,
+    TaskClaim,
+    TaskEdit,
+    TaskRelease,
+    TaskRemove,
+    TaskRenew,
+)
 from waggle.log.chain import follow, start
 from waggle.log.entry import Agent, Body, Entry, envelope, registry
 from waggle.log.line import body as encode
@@ -99,6 +109,9 @@ class World:
         self.logs = [Log(number) for number in range(replicas)]
         self.now_ms = START_MS
         self.tasks: list[str] = []
+        self.edits: list[str] = []
+        self.claims: list[str] = []
+        self.facts: list[str] = []
         self.candidates: list[tuple[str, str]] = []
         """Ids with the tasks that they are for."""
         self.brought: dict[str, list[str]] = {}
@@ -134,6 +147,12 @@ class World:
         entry = log.append(self.now_ms << 16, encoded)
         if isinstance(value, TaskAdd):
             self.tasks.append(entry)
+        if isinstance(value, TaskEdit):
+            self.edits.append(entry)
+        if isinstance(value, TaskClaim):
+            self.claims.append(entry)
+        if isinstance(value, FactAssert | FactRetract):
+            self.facts.append(entry)
         if isinstance(value, Candidate):
             self.candidates.append((entry, value.task))
             self.brought.setdefault(f"{log.replica}/{by.name}", []).append(entry)
@@ -147,14 +166,12 @@ class World:
                 ("vote.cast", {"candidate": self.candidate(), "score": 101}),
                 ("vote.cast", {"candidate": "no id", "score": 100}),
                 ("candidate.publish", {"task": self.task(), "result": "XYZ"}),
+                ("task.edit", {"task": self.task(), "state": "lost"}),
+                ("fact.assert", {"attribute": "two\nlines", "entity": "db", "value": "one"}),
                 ("check.record", {"candidate": self.candidate()}),
             )
         )
         log.append(self.now_ms << 16, encode(kind, AGENTS[0].fields(), fields))
-
-
-def _task(world: World) -> TaskAdd:
-    return TaskAdd(title=f"task {world.random.randrange(3)}")
 
 
 def _candidate(world: World) -> Candidate:
@@ -269,8 +286,21 @@ def _end(world: World) -> RunEnd:
     return RunEnd(task=world.task(), slot=slot, status=world.random.choice(("done", "crashed")))
 
 
+def _join(world: World) -> Join:
+    return Join(roles=world.random.choice(((), ("build", "deploy"))), lease=60)
+
+
+def _leave(world: World) -> Leave:
+    return Leave(reason=world.random.choice(("", "done\n")))
+
+
 GENERATORS: Mapping[type[Body], Callable[[World], Body]] = {
-    TaskAdd: _task,
+    TaskAdd: task_kinds.add,
+    TaskEdit: task_kinds.edit,
+    TaskRemove: task_kinds.remove,
+    TaskClaim: task_kinds.claim,
+    TaskRenew: task_kinds.renew,
+    TaskRelease: task_kinds.release,
     Candidate: _candidate,
     Vote: _vote,
     Check: _check,
@@ -278,6 +308,10 @@ GENERATORS: Mapping[type[Body], Callable[[World], Body]] = {
     Checkpoint: _checkpoint,
     RunPlan: _plan,
     RunEnd: _end,
+    Join: _join,
+    Leave: _leave,
+    FactAssert: fact_kinds.asserted,
+    FactRetract: fact_kinds.retracted,
     Trust: _trust,
     Distrust: _distrust,
     Admit: _admit,
@@ -288,6 +322,8 @@ _OFTEN: tuple[type[Body], ...] = (
     *(Vote,) * 8,
     *(Check,) * 4,
     *(Ruling,) * 2,
+    *(TaskEdit,) * 2,
+    *(FactAssert,) * 3,
 )
 
 

@@ -13,14 +13,17 @@ import random
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from tests.laws import fact_kinds, task_kinds
 
 from waggle.agents.folds import FOLDS
 from waggle.base.errors import WaggleError
 from waggle.choice import ballot, outcome
 from waggle.choice.kinds import Candidate, Check, Vote
 from waggle.choice.rules import DEFAULT
+from waggle.eventual.members import Join, Leave
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent, Body
 from waggle.store.locate import find
@@ -39,6 +42,28 @@ DEVICES, REMOTES = 5, 3
 TRIES_MAX = 50
 AGENTS = ("ann", "bob", "eve")
 CRASHES = ("plan", "planned", "objects", "ref", "sealed", "fetched", "received", "pushed")
+
+
+SHARED = 0.4
+"""How much of what is written is shared state; the rest is work on candidates."""
+
+
+class Shown:
+    """What one device shows, for those who write next on it."""
+
+    def __init__(self, chance: random.Random, device: Device, tasks: list[str]) -> None:
+        self.random = chance
+        self.tasks = tasks
+        self.edits = device.ids("SELECT DISTINCT id FROM task_head ORDER BY id")
+        self.claims = device.ids("SELECT id FROM task_claim ORDER BY id")
+        self.facts = device.ids("SELECT id FROM fact ORDER BY id")
+
+
+SHARED_KINDS: Sequence[Callable[[Shown], Body]] = (
+    task_kinds.edit, task_kinds.edit, task_kinds.remove, task_kinds.claim, task_kinds.claim,
+    task_kinds.renew, task_kinds.release, fact_kinds.asserted, fact_kinds.asserted,
+    fact_kinds.retracted, lambda _: Join(), lambda _: Leave(),
+)  # fmt: skip
 
 
 class Crash(BaseException):
@@ -106,6 +131,10 @@ class Device:
         agent = self.fleet.random.choice(AGENTS)
         written = self.space.append(Draft(body=body), Agent(name=agent, model=f"m-{agent}"))
         self.acked.add(written.id)
+
+    def ids(self, query: str) -> list[str]:
+        """Give the first column of what the view shows."""
+        return [row[0] for row in self.space.db.execute(query)]
 
     def sync(self, numbers: list[int]) -> Report:
         transport = Transport(self.space.repository.common_dir, os.environ, 60)
@@ -183,6 +212,8 @@ class Fleet:
         db, chance = device.space.db, self.random
         tasks = [row[0] for row in db.execute("SELECT id FROM task ORDER BY id")]
         candidates = [row[0] for row in db.execute("SELECT id FROM candidate ORDER BY id")]
+        if tasks and chance.random() < SHARED:
+            return chance.choice(SHARED_KINDS)(Shown(chance, device, tasks))
         kind = chance.random()
         if not tasks or kind < 0.08:
             return TaskAdd(title=f"task {chance.randrange(1000)}")

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.conftest import World
 
+from waggle.agents.folds import FOLDS
 from waggle.base.errors import WaggleError
+from waggle.choice.kinds import Candidate
+from waggle.log.entry import Agent
 from waggle.store import identity
 from waggle.store.config import Config
 from waggle.store.locate import find
+from waggle.store.refusals import REFUSED, REFUSED_MAX
 from waggle.store.sealing import ref_name
-from waggle.store.space import Space
+from waggle.store.space import Draft, Space
+from waggle.store.verify import verify
 from waggle.sync.exchange import Exchange, Exchanged, Report
-from waggle.sync.receive import REFUSED, REFUSED_MAX
 from waggle.sync.remotes import Remote, find_remotes
 from waggle.sync.transport import Transport
 
@@ -99,6 +104,22 @@ def test_a_remote_that_is_down_stops_nobody(world: World, hub: Path) -> None:
     assert report.remotes[1].own == 1
 
 
+def test_two_syncs_of_one_store_at_once_both_end_well(world: World, hub: Path) -> None:
+    one = world.space("one")
+    for number in range(6):
+        world.task(one, str(number))
+        with ThreadPoolExecutor() as pool:
+            reports = list(pool.map(lambda _: _sync_anew(one, hub), range(2)))
+        assert [only(report).trouble for report in reports] == [None, None]
+        assert [only(report).own for report in reports] == [number + 1] * 2
+
+
+def _sync_anew(one: Space, hub: Path) -> Report:
+    """Sync a store that is open elsewhere, too, as another process does."""
+    with Space(one.repository, one.name, FOLDS, one.outside) as again:
+        return sync(again, remote(hub))
+
+
 def test_a_remote_that_went_back_is_not_believed(world: World, hub: Path) -> None:
     one, two = world.space("one"), world.space("two")
     world.task(one)
@@ -147,6 +168,35 @@ def test_a_cloned_machine_takes_a_new_identity_before_it_seals(world: World, hub
     assert admitted(one) == admitted(twin) == {one.replica: 2, twin.replica: 1}
     titles = {row[0] for row in one.db.execute("SELECT id FROM task")}
     assert lost.id in titles, "it is not known under its first id"
+
+
+def test_what_a_cloned_machine_sealed_offline_is_appended_again(world: World, hub: Path) -> None:
+    one = world.space("one")
+    world.task(one)
+    sync(one, remote(hub))
+    repository = world.copy(one, "twin")
+    _bind(repository.store_dir)
+    one = world.space(find(str(world.folder / "one"), {}))
+    world.task(one, "written by the original")
+    sync(one, remote(hub))
+    twin = world.space(repository)
+    lost = [world.task(twin, "sealed by the twin").id]
+    twin.seal()
+    body = Candidate(task=lost[0], result="ab" * 16, files=("notes/a.txt",))
+    draft = Draft(body=body, content={"notes/a.txt": b"of the twin"})
+    lost.append(twin.append(draft, Agent(name="twin")).id)
+    twin.seal()
+    lost.append(world.task(twin, "in no frame yet").id)
+    report = sync(twin, remote(hub))
+    assert report.was == one.replica
+    assert (report.head, only(report).own) == (3, 3), "it was all appended again, and pushed"
+    sync(one, remote(hub))
+    assert admitted(one) == {one.replica: 2, twin.replica: 3}
+    for space in (one, twin):
+        known = {row[0] for row in space.db.execute("SELECT id FROM task")}
+        known |= {row[0] for row in space.db.execute("SELECT id FROM candidate")}
+        assert known.issuperset(lost), "it is not known under its first id"
+    assert verify(one).sound, "a file of a frame was left behind"
 
 
 def _bind(store_dir: str) -> None:

@@ -19,6 +19,9 @@ from tests.sync.fleet import CRASHES, Fleet
 from waggle.base.errors import WaggleError
 from waggle.choice import ballot, outcome
 from waggle.choice.fold import ChoiceFold
+from waggle.eventual.facts import FACT_FOLD
+from waggle.eventual.members import MEMBER_FOLD
+from waggle.eventual.tasks import TASK_FOLD
 from waggle.log.entry import Entry
 from waggle.store import discovery
 from waggle.store.journal import Journal
@@ -45,6 +48,11 @@ FAULTS = (
     "live: said: duplicate",
     "live: said: gap",
     "live: frame: gap",
+    *(
+        f"written: {kind.KIND}"
+        for fold in (TASK_FOLD, FACT_FOLD, MEMBER_FOLD)
+        for kind in fold.kinds
+    ),
 )
 
 

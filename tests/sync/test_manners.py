@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waggle.sync.manners import (
+    AWAY_S_MAX,
     HOSTED_S,
     JITTER,
     LOCAL_S,
@@ -68,6 +69,12 @@ def test_never_faster_than_the_pause_nor_slower_than_the_longest(
 ) -> None:
     wait = after(Pace(pause=pause), happened).next_s(chance)
     assert pause <= wait <= max(pause, PAUSE_S_MAX) * (1 + JITTER)
+
+
+@given(happened=st.lists(st.sampled_from(["offline", "slow"]), min_size=20))
+def test_a_remote_that_was_away_is_asked_again_soon(happened: list[Kind]) -> None:
+    pace = after(Pace(pause=LOCAL_S), [trouble(kind, "away") for kind in happened])
+    assert AWAY_S_MAX <= pace.wait < 2 * AWAY_S_MAX
 
 
 @given(pause=pauses, happened=events, refused=events.filter(any))

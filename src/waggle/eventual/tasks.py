@@ -1,47 +1,38 @@
-"""The task set: pieces of work, added by anyone. `task.add` is the add of an OR-Set.
+"""The task set: pieces of work, added by anyone, and how they stand.
 
-Shapiro, Preguica, Baquero, Zawirski, "A comprehensive study of Convergent and Commutative
-Replicated Data Types", 2011, section 3.3.5: every add is its own element, named by its entry's id.
+The kinds are in task_kinds.py, the tables in task_tables.py; this module folds and reads them.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from waggle.base.ids import unique
-from waggle.log.entry import Body, Count, Entry, Oid
+from waggle.eventual import task_claims, task_refresh, task_registers
+from waggle.eventual.task_kinds import (
+    KINDS,
+    State,
+    TaskAdd,
+    TaskClaim,
+    TaskEdit,
+    TaskRelease,
+    TaskRemove,
+    TaskRenew,
+)
+from waggle.eventual.task_refresh import Changes
+from waggle.eventual.task_registers import Registers
+from waggle.eventual.task_tables import DIGESTS, SCHEMA
+from waggle.log.entry import Body, Entry
 from waggle.store.view import Tables
 
-Text = Annotated[str, Meta(max_length=32 * 1024)]
-Line = Annotated[str, Meta(min_length=1, max_length=1024)]
+__all__ = ["TASK_FOLD", "Task", "TaskAdd", "TaskFold", "find_task", "tasks"]
 
-
-class TaskAdd(Body, frozen=True, kw_only=True, omit_defaults=True):
-    """A piece of work, with how its candidates are to be tested and chosen."""
-
-    KIND: ClassVar[str] = "task.add"
-    TEXTS: ClassVar[tuple[str, ...]] = ("title", "prompt", "tests", "setup")
-    title: Line
-    prompt: Text = ""
-    """The whole text that agents are given; empty where the title says it all."""
-    base: Oid | None = None
-    """The commit that work starts from."""
-    rule: Line | None = None
-    """How to choose; None is the default rule."""
-    electorate: tuple[Line, ...] = ()
-    """Whose votes can decide, as `replica/agent`; empty is everyone, and then nothing decides."""
-    tests: tuple[Line, ...] = ()
-    """Commands that check a candidate: each is evidence of its own kind."""
-    setup: Line | None = None
-    """A command that prepares a worktree."""
-    protect: tuple[Line, ...] = ()
-    """Globs of paths that come from the base before a check runs."""
-    timeout_s: Count | None = None
+COLUMNS = "id, by, at, seq, coalesce(now, body), state, visible, conflicts, blockers, gone"
+"""What `task_of` makes a task of."""
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -49,8 +40,21 @@ class Task(Struct, frozen=True, kw_only=True):
 
     id: str
     by: str
+    """Who added it, as `replica/agent`."""
     at: int
+    seq: int
+    """Where its entry stands in its writer's log: short, and not unique among replicas."""
     body: TaskAdd
+    """As it was added, with the edited fields as they are shown now."""
+    state: State = "open"
+    visible: bool = True
+    """False where it was removed."""
+    conflicts: int = 0
+    """How many of its fields have several values at odds."""
+    blockers: int = 0
+    """How many tasks it waits for: open ones, and ones that are not here yet."""
+    gone: int = 0
+    """How many tasks it depends on that will not be done: dropped or removed."""
 
     @property
     def prompt(self) -> str:
@@ -62,45 +66,84 @@ class TaskFold:
     """The fold of the task set; see store/view.py for what a fold promises."""
 
     name = "tasks"
-    version = 1
-    kinds: tuple[type[Body], ...] = (TaskAdd,)
-    schema = """
-CREATE TABLE task(id TEXT PRIMARY KEY, by TEXT NOT NULL, at INTEGER NOT NULL,
-  body TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX task_at ON task(at, id);
-"""
-    digests: Mapping[str, str] = {"task": "SELECT id, by, at, body FROM task ORDER BY id"}
+    version = 2
+    kinds: tuple[type[Body], ...] = KINDS
+    schema = SCHEMA
+    digests: Mapping[str, str] = DIGESTS
 
     def apply(self, tables: Tables, entries: Sequence[Entry]) -> None:
-        """Fold a batch of adds: a grow-only set."""
-        rows = [
-            (entry.id, entry.writer, entry.at, msgspec.json.encode(entry.body).decode())
-            for entry in entries
+        """Fold a batch: first what entries say, then what follows of it for the tasks touched."""
+        db = tables.db
+        pairs = [(entry, entry.body) for entry in entries]
+        adds = [(entry, body) for entry, body in pairs if isinstance(body, TaskAdd)]
+        edits = [(entry, body) for entry, body in pairs if isinstance(body, TaskEdit)]
+        removals = [(entry, body) for entry, body in pairs if isinstance(body, TaskRemove)]
+        claims = [(entry, body) for entry, body in pairs if isinstance(body, TaskClaim)]
+        leases = [
+            (entry, body) for entry, body in pairs if isinstance(body, TaskRenew | TaskRelease)
         ]
-        tables.db.executemany("INSERT OR IGNORE INTO task VALUES(?,?,?,?)", rows)
+        task_claims.fold_claims(db, claims)
+        task_claims.fold_leases(db, leases)
+        touched = task_registers.fold_edits(db, edits)
+        touched |= task_registers.fold_removals(db, removals)
+        changes = Changes()
+        touched |= task_refresh.add(db, adds, changes)
+        task_refresh.refresh(db, touched, changes)
+        task_refresh.count(db, changes)
 
 
 TASK_FOLD = TaskFold()
 _body = msgspec.json.Decoder(TaskAdd)
 
 
-def _task(row: tuple[str, str, int, str]) -> Task:
-    entry, by, at, body = row
-    return Task(id=entry, by=by, at=at, body=_body.decode(body))
+def task_of(row: Sequence[object]) -> Task:
+    """Make a task of a row of `COLUMNS`."""
+    entry, by, at, seq, body, state, visible, conflicts, blockers, gone = row
+    return msgspec.convert(
+        {
+            "id": entry,
+            "by": by,
+            "at": at,
+            "seq": seq,
+            "body": _body.decode(str(body)),
+            "state": state,
+            "visible": bool(visible),
+            "conflicts": conflicts,
+            "blockers": blockers,
+            "gone": gone,
+        },
+        Task,
+    )
 
 
 def tasks(db: sqlite3.Connection, limit: int = -1) -> list[Task]:
-    """Give the tasks, newest first."""
+    """Give the tasks that were not removed, newest first."""
     rows = db.execute(
-        "SELECT id, by, at, body FROM task ORDER BY at DESC, id DESC LIMIT ?", (limit,)
+        f"SELECT {COLUMNS} FROM task INDEXED BY task_at WHERE visible = 1"  # noqa: S608 - ours
+        " ORDER BY at DESC, id DESC LIMIT ?",
+        (limit,),
     )
-    return [_task(row) for row in rows]
+    return [task_of(row) for row in rows]
+
+
+def some(db: sqlite3.Connection, ids: Iterable[str]) -> list[Task]:
+    """Give the tasks of whole ids, removed or not, in their order; those that are not here miss."""
+    query = f"SELECT {COLUMNS} FROM task WHERE id=?"  # noqa: S608 - our columns
+    rows = (db.execute(query, (entry,)).fetchone() for entry in ids)
+    return [task_of(row) for row in rows if row is not None]
 
 
 def find_task(db: sqlite3.Connection, prefix: str) -> Task:
-    """Give the task that an abbreviated id names; raise `not_found` or `ambiguous`."""
+    """Give the task, removed or not, of an abbreviated id; raise `not_found` or `ambiguous`."""
     rows = db.execute(
-        "SELECT id, by, at, body FROM task WHERE id >= ? AND id < ?", (prefix, prefix + "g")
+        f"SELECT {COLUMNS} FROM task WHERE id >= ? AND id < ?",  # noqa: S608 - our columns
+        (prefix, prefix + "g"),
     ).fetchall()
     entry = unique(prefix, [row[0] for row in rows], "task")
-    return next(_task(row) for row in rows if row[0] == entry)
+    return next(task_of(row) for row in rows if row[0] == entry)
+
+
+def registers(db: sqlite3.Connection, task: str) -> Registers:
+    """Give the fields of a task that is here, each with its heads."""
+    by, at, body = db.execute("SELECT by, at, body FROM task WHERE id=?", (task,)).fetchone()
+    return task_registers.registers(db, task, by, at, _body.decode(body))

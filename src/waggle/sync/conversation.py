@@ -17,6 +17,10 @@ from waggle.sync.talk import Question, Talk
 if TYPE_CHECKING:
     from waggle.store.space import Space
 
+ANSWERING_MAX = 32
+"""Answers that wait to be sent, of up to `wire.ANSWER_BYTES_MAX` each."""
+FRAMES_BYTES_MAX = 32 * 1024 * 1024
+"""Frames that wait for their turn; a flood of them is taken up far more slowly than it comes."""
 ASK_S = 5.0
 """How long an answer may take."""
 
@@ -40,6 +44,10 @@ class Conversation:
         self._wake = wake
         self._tell = tell
         self._asking: set[str] = set()
+        self._answering = 0
+        """Answers that were not sent yet."""
+        self._frames_bytes = 0
+        """Bytes of frames that were heard and wait for their turn."""
 
     def close(self) -> None:
         """Close what was heard; the space stays open."""
@@ -91,14 +99,39 @@ class Conversation:
             self._say("gone", heard.node[:12])
             self.talk.theirs.pop(heard.node, None)
         elif heard.what == FRAME:
-            self._crew.start(self._take_frames(heard.node, [heard.data]))
+            self._take_frame(heard)
         else:
             self._ask(self.talk.hear(heard.node, heard.data))
 
     def answer(self, asked: Asked) -> None:
-        """Answer a question; sending it may wait for whoever asked."""
+        """Answer a question, unless too many wait; sending it may wait for whoever asked."""
+        if self._answering >= ANSWERING_MAX:
+            self.talk.count["question dropped"] += 1
+            asked.question.drop()
+            return
         messages = self.talk.answer(asked.question.data)
-        self._crew.start(self._crew.ask(lambda: asked.question.answer(messages)))
+        self._answering += 1
+        self._crew.start(self._answer(asked, messages))
+
+    async def _answer(self, asked: Asked, messages: Sequence[bytes]) -> None:
+        try:
+            await self._crew.ask(lambda: asked.question.answer(messages))
+        finally:
+            self._answering -= 1
+
+    def _take_frame(self, heard: Heard) -> None:
+        """Take a frame in its turn, unless too much waits: git brings it, too."""
+        if self._frames_bytes + len(heard.data) > FRAMES_BYTES_MAX:
+            self.talk.count["frame: dropped"] += 1
+            return
+        self._frames_bytes += len(heard.data)
+        self._crew.start(self._take_one(heard))
+
+    async def _take_one(self, heard: Heard) -> None:
+        try:
+            await self._take_frames(heard.node, [heard.data])
+        finally:
+            self._frames_bytes -= len(heard.data)
 
     def fold(self) -> bool:
         """Fold what is new; tell whether there was anything."""

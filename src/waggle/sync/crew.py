@@ -2,7 +2,7 @@
 
     the event loop   new lines out, lines in, questions (milliseconds)
     frames           git objects of frames that came live (tens of milliseconds)
-    git              sealing, fetching and pushing (seconds, or until a host gives up)
+    git              sealing, fetching and pushing (seconds, or until a host gives up), one a remote
     asking           waiting for answers, and finding them (up to seconds)
 
 So nothing slow holds up anything quick. A space is used from one thread only, so each thread that
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -38,7 +38,8 @@ class Crew:
         self._pool = ThreadPoolExecutor(ASKING_MAX + ANSWERING_MAX, "waggle-ask")
         self._stack.callback(self._pool.shutdown, wait=False, cancel_futures=True)
         self._frames = self._stack.enter_context(_Thread(self._open_space, "waggle-frames"))
-        self._git = self._stack.enter_context(_Thread(self._open_space, "waggle-git"))
+        self._git: dict[str, _Thread] = {}
+        self._threads = self._stack.enter_context(ExitStack())
         self._tasks = await self._stack.enter_async_context(_Tasks())
         return self
 
@@ -62,9 +63,12 @@ class Crew:
         """Do something with frames, on their thread."""
         return await self._frames.run(space, work)
 
-    async def git(self, space: str, work: Callable[[Space], T]) -> T:
-        """Do something that may take as long as a host takes, on git's thread."""
-        return await self._git.run(space, work)
+    async def git(self, remote: str, space: str, work: Callable[[Space], T]) -> T:
+        """Do something that may take as long as a host takes, on the thread of that remote."""
+        if remote not in self._git:
+            thread = _Thread(self._open_space, f"waggle-git-{remote}")
+            self._git[remote] = self._threads.enter_context(thread)
+        return await self._git[remote].run(space, work)
 
 
 class _Thread:

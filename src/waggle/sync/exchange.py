@@ -19,6 +19,7 @@ from msgspec import Struct
 from waggle.store.discovery import Finding, frame_end
 from waggle.store.logs import Logs
 from waggle.store.sealing import Sealed
+from waggle.sync.beats import Carried, Carrier
 from waggle.sync.receive import Received, mirror, receive
 from waggle.sync.remotes import Remote
 from waggle.sync.transport import Fetched, Pushed, Transport
@@ -46,6 +47,8 @@ class Exchanged(Struct, frozen=True, kw_only=True):
     """Up to which seq the remote is known to hold this replica's log."""
     findings: tuple[Finding, ...]
     trouble: Trouble | None
+    beats: Carried = Carried()
+    """Signs of life, which are no entries."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -69,8 +72,9 @@ _Job = Callable[[], Fetched | Pushed]
 class _Talk:
     """One remote in one sync."""
 
-    def __init__(self, remote: Remote, theirs: Mapping[str, str]) -> None:
+    def __init__(self, remote: Remote, theirs: Mapping[str, str], beats: Carrier) -> None:
         self.remote = remote
+        self.beats = beats
         self.theirs = dict(theirs)
         """What the remote has, as far as it showed: name of each log to its newest frame."""
         self.fetched = False
@@ -98,15 +102,18 @@ class Exchange:
         *,
         hidden: frozenset[str] = frozenset(),
         carries: Callable[[Remote, str], bool] = lambda _remote, _replica: True,
+        beats_every_ms: int = 0,
     ) -> None:
         """`hidden` replicas' logs are neither fetched nor carried: the operator distrusts them.
 
         `carries` tells whether this store takes it upon itself to bring another's log to a remote.
+        Beats are exchanged with a remote unless they were within the last `beats_every_ms`.
         """
         self.space = space
         self.transport = transport
         self.hidden = hidden
         self.carries = carries
+        self.beats_every_ms = beats_every_ms
         self.sealed: list[Sealed] = []
         """Frames that were sealed on the way."""
 
@@ -118,7 +125,9 @@ class Exchange:
         A remote's trouble is in its report and stops nobody else. Raises what sealing raises.
         """
         was = self.space.journal.replica
-        talks = [_Talk(remote, mirror(self.space, remote)) for remote in remotes]
+        talks = [
+            _Talk(remote, mirror(self.space, remote), self._carrier(remote)) for remote in remotes
+        ]
         with ThreadPoolExecutor(max_workers=AT_ONCE_MAX) as pool:
             try:
                 self._run(pool, talks, tell)
@@ -135,6 +144,9 @@ class Exchange:
             head=self.space.journal.head(self.space.name)[0],
             remotes=tuple(map(self._report, talks)),
         )
+
+    def _carrier(self, remote: Remote) -> Carrier:
+        return Carrier(self.space, remote, self.beats_every_ms)
 
     def seal(self) -> None:
         """Seal what is journalled; a copy takes its new identity here."""
@@ -169,10 +181,11 @@ class Exchange:
         return self._fetch(talk) if self._pushed(talk, result) else None
 
     def _fetch(self, talk: _Talk) -> _Job:
-        return partial(self.transport.fetch, talk.remote, self.space.name, self.hidden)
+        beside = talk.beats.specs(self.hidden)
+        return partial(self.transport.fetch, talk.remote, self.space.name, self.hidden, beside)
 
     def _push(self, talk: _Talk) -> _Job | None:
-        refs = self._lacking(talk)
+        refs = {**talk.beats.lacking(), **self._lacking(talk)}
         if not refs or talk.trouble or not talk.fetched or talk.pushes >= PUSHES_MAX:
             return None
         talk.pushes += 1
@@ -186,6 +199,8 @@ class Exchange:
         talk.take(receive(self.space, talk.remote, talk.theirs, result.bad))
         self.space.outside.reached("received")
         self.seal()
+        if talk.fetched:
+            talk.beats.take()
 
     def _pushed(self, talk: _Talk, result: Pushed) -> bool:
         """Note what a push did; tell whether the remote has to be fetched again.
@@ -199,12 +214,15 @@ class Exchange:
         tracking = talk.remote.tracking(self.space.name)
         moved: dict[str, str] = {}
         again = False
-        for ref, outcome in result.refs.items():
+        for ref, outcome in talk.beats.took(result.refs).items():
             replica = ref.removeprefix(prefix)
             if not isinstance(outcome.trouble, Trouble):
                 talk.pushed.add(replica)
                 moved[f"{tracking}{replica}"] = outcome.oid
-            elif outcome.trouble.kind == "rewound":
+            elif outcome.trouble.kind == "rewound" or (
+                # Another process of this store, or a relay, pushes the very same: look again.
+                outcome.trouble.kind == "busy" and talk.pushes < PUSHES_MAX
+            ):
                 again = again or replica == self.space.journal.replica
             elif talk.trouble is None and replica == self.space.journal.replica:
                 talk.trouble = outcome.trouble
@@ -241,6 +259,7 @@ class Exchange:
             own=self._own(talk),
             findings=tuple(talk.findings.values()),
             trouble=talk.trouble,
+            beats=talk.beats.report(),
         )
 
     def _own(self, talk: _Talk) -> int:

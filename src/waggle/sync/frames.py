@@ -6,13 +6,15 @@ already here. Otherwise its ref could not be pushed, and git would call the repo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Literal
 
 from waggle.base.errors import WaggleError
+from waggle.log.frame import identity
 from waggle.store.discovery import advance, tips_of
-from waggle.store.git import MissingObjectError
+from waggle.store.git import FOLDER_BYTES_MAX, MissingObjectError
 from waggle.store.lock import locked
 from waggle.store.logs import Logs, parents_of, signed_statement
 from waggle.store.objects import tree_entries
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 
 Taken = Literal["new", "old", "gap", "partial", "refused"]
 Kind = Literal["tree", "blob"]
+_HEAD = re.compile(
+    rb"tree [0-9a-f]{40}(?:\nparent [0-9a-f]{40})*"
+    rb"\nauthor (.+> (0|[1-9][0-9]{0,11}) \+0000)\ncommitter (.+)"
+    rb"\ngpgsig -----BEGIN SSH SIGNATURE-----(?:\n [!-~][ -~]*)+"
+)
+"""The header of a frame's commit, as git's fsck wants it (fsck.c, fsck_commit)."""
 
 
 def read_frames(space: Space, replica: str, oids: Sequence[str]) -> list[bytes]:
@@ -33,14 +41,16 @@ def read_frames(space: Space, replica: str, oids: Sequence[str]) -> list[bytes]:
     messages: list[bytes] = []
     for oid in oids:
         try:
-            commit = space.objects.raw(oid)
+            commit = space.objects.raw(oid, FOLDER_BYTES_MAX)
             trees, blobs = _below(space.objects, commit[5:45].decode())
             frame = Frame(
                 space=space.name, replica=replica, commit=commit, trees=trees, blobs=blobs
             )
             messages.append(wire.encode(frame))
-        except (MissingObjectError, WaggleError):
-            break  # git carries it, and what comes after it
+        except (MissingObjectError, WaggleError, ValueError):
+            # Git carries it, and what comes after it. Its writer may have made a frame that is
+            # right in its entries and too large, or no plain tree, in what lies beside them.
+            break
     return messages
 
 
@@ -48,13 +58,13 @@ def _below(objects: Objects, tree: str) -> tuple[tuple[bytes, ...], tuple[bytes,
     """Give the bytes of a tree, and of all trees and blobs below it."""
     trees, blobs, waiting = [], [], [tree]
     while waiting:
-        data = objects.raw(waiting.pop())
+        data = objects.raw(waiting.pop(), FOLDER_BYTES_MAX)
         trees.append(data)
         for is_tree, oid in tree_entries(data):
             if is_tree:
                 waiting.append(oid)
             else:
-                blobs.append(objects.raw(oid))
+                blobs.append(objects.raw(oid, wire.MESSAGE_BYTES_MAX))
     return tuple(trees), tuple(blobs)
 
 
@@ -67,6 +77,7 @@ def take_frame(space: Space, frame: Frame) -> Taken:
         return "old"
     try:
         statement = signed_statement(frame.commit, space.name, frame.replica)
+        _check_form(frame)
         objects = _complete(frame)
     except ValueError:
         return "refused"  # counted by who called; whoever sent it may be anybody
@@ -80,7 +91,8 @@ def take_frame(space: Space, frame: Frame) -> Taken:
             return "gap"
         if not all(map(space.objects.readable, parents)):
             return "partial"
-        return _adopt(space, frame, objects)
+        fits = _commits(space.objects, parents)
+        return _adopt(space, frame, objects) if fits else "refused"
 
 
 def _adopt(space: Space, frame: Frame, below: Sequence[tuple[Kind, bytes]]) -> Taken:
@@ -95,6 +107,25 @@ def _adopt(space: Space, frame: Frame, below: Sequence[tuple[Kind, bytes]]) -> T
     return "new"
 
 
+def _check_form(frame: Frame) -> None:
+    """Raise ValueError unless git's fsck passes a frame's commit: as `commit_bytes` makes them.
+
+    A host that checks what it is sent would refuse the whole push that carries it.
+    """
+    head, _, text = frame.commit.partition(b"\n\n")
+    found = _HEAD.fullmatch(head)
+    neutral = found and identity(frame.replica, int(found[2])) == found[1] == found[3]
+    if not neutral or b"\0" in text:
+        raise ValueError("the commit is not written as waggle writes it")
+
+
+def _commits(objects: Objects, oids: Sequence[str]) -> bool:
+    """Tell whether objects that are here are commits, all of them."""
+    asked = "".join(f"{oid}\n" for oid in oids).encode()
+    found = objects.git.run("cat-file", "--batch-check=%(objecttype)", data=asked) if oids else b""
+    return found.split() == [b"commit"] * len(oids)
+
+
 def _complete(frame: Frame) -> list[tuple[Kind, bytes]]:
     """Give the objects below a frame's commit, blobs first; raise ValueError where one lacks.
 
@@ -103,18 +134,20 @@ def _complete(frame: Frame) -> list[tuple[Kind, bytes]]:
     trees = {_id(b"tree", data): data for data in frame.trees}
     blobs = {_id(b"blob", data): data for data in frame.blobs}
     found: list[tuple[Kind, bytes]] = []
+    taken: set[str] = set()
     waiting = [frame.commit[5:45].decode()]
     while waiting:
         tree = trees.pop(waiting.pop(), None)
-        if tree is None:
-            raise ValueError("a tree is missing, or stands twice")
+        if tree is None or len(tree) > FOLDER_BYTES_MAX:
+            raise ValueError("a tree is missing, stands twice, or is too large")
         found.append(("tree", tree))
         for is_tree, oid in tree_entries(tree):
             if is_tree:
                 waiting.append(oid)
             elif oid in blobs:
-                found.append(("blob", blobs[oid]))
-            else:
+                found.append(("blob", blobs.pop(oid)))
+                taken.add(oid)
+            elif oid not in taken:
                 raise ValueError("a file is missing")
     return found[::-1]
 

@@ -25,6 +25,8 @@ OWN_S = 5.0
 HOSTED_S = 10.0
 """The same for a host that many share, for each device that takes part: 6 a minute in all."""
 PAUSE_S_MAX = 900.0
+AWAY_S_MAX = 60.0
+"""The longest pause where a remote was out of reach: nobody asked too often, and it comes back."""
 JITTER = 0.2
 """A pause is up to this part longer, so that devices do not come all at once."""
 HOSTED = (
@@ -76,7 +78,7 @@ class Pace(Struct, frozen=True, kw_only=True):
         if trouble is None:
             return Pace(pause=self.pause, slower=max(0, self.slower - 1))
         slower = self.slower
-        if self.wait < PAUSE_S_MAX:
+        if self.wait < (AWAY_S_MAX if trouble.kind in {"offline", "slow"} else PAUSE_S_MAX):
             slower += 2 if trouble.kind == "limited" else 1
         asked = min(trouble.wait_s, PAUSE_S_MAX)
         while self.pause * (1 << slower) < asked:

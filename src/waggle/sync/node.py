@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from waggle.store.bell import Bell, claim
 from waggle.sync.conversation import Conversation
 from waggle.sync.crew import Crew
+from waggle.sync.live.keys import BEAT
 from waggle.sync.live.peer import Peer, on_loop
 from waggle.sync.plan import Happened, Plan
+from waggle.sync.pulse import Detector, Pulse
 from waggle.sync.rounds import Rounds
 
 if TYPE_CHECKING:
@@ -35,13 +37,18 @@ class Node:
         open_space: Callable[[str], Space],
         plan: Plan,
         tell: Callable[[Happened], None] = lambda _: None,
+        *,
+        detector: Callable[[], Detector],
     ) -> None:
+        """`detector` makes what judges silent agents, one for each space (pulse.py)."""
         self.plan = plan
         self.tell = tell
         self.changed = asyncio.Condition()
         """Notified when a view may hold more than before."""
         self.conversations: dict[str, Conversation] = {}
         """By space, while it runs."""
+        self._pulses: dict[str, Pulse] = {}
+        self._detector = detector
         self._open_space = open_space
         self._wake = asyncio.Event()
 
@@ -63,6 +70,7 @@ class Node:
                 talk = Conversation(space, self.peer, crew, self._wake.set, self.tell)
                 stack.callback(talk.close)
                 self.conversations[space.name] = talk
+                self._pulses[space.name] = Pulse(space, self._detector())
             self.peer.open(self.plan.spaces)
             loop.add_reader(bell.fileno(), self._wake.set)
             stack.callback(loop.remove_reader, bell.fileno())
@@ -90,6 +98,7 @@ class Node:
             for name, one in self.conversations.items():
                 if one.say_news():
                     rounds.note_news(name)
+            self._beat()
             if self._take():
                 self._wake.set()  # there may be more; what is new here goes out in between
             for one in self.conversations.values():
@@ -100,6 +109,13 @@ class Node:
             for one in self.conversations.values():
                 one.tidy()
 
+    def _beat(self) -> None:
+        """Say which agents beat since the last time, and look who has fallen silent."""
+        now_s = asyncio.get_running_loop().time()
+        for name, pulse in self._pulses.items():
+            self.conversations[name].publish(BEAT, pulse.news(now_s))
+            pulse.look(now_s)
+
     def _take(self) -> bool:
         """Hear and answer a part of what waits; tell whether there was anything.
 
@@ -107,13 +123,17 @@ class Node:
         """
         heard, asked = self.peer.take(), self.peer.take_asks()
         for one in heard:
-            self.conversations[one.space].hear(one)
+            if one.what == BEAT:
+                self._pulses[one.space].hear(one.data, asyncio.get_running_loop().time())
+            else:
+                self.conversations[one.space].hear(one)
         for question in asked:
             self.conversations[question.space].answer(question)
         return bool(heard or asked)
 
     async def _greet(self) -> None:
         while True:
-            for one in self.conversations.values():
+            for name, one in self.conversations.items():
                 one.greet()
+                one.publish(BEAT, self._pulses[name].again())
             await asyncio.sleep(HELLO_S)

@@ -9,14 +9,15 @@ restored, and is not obeyed; what does not verify is kept under refs of its own 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from msgspec import Struct
 
 from waggle.base.ids import is_replica
-from waggle.store.discovery import Finding, Step, advance, tips_of
+from waggle.store.discovery import Finding, Kind, Step, advance, tips_of
 from waggle.store.lock import locked
 from waggle.store.logs import Logs
+from waggle.store.refusals import Refusals
 from waggle.store.sealing import ref_name
 from waggle.store.signers import refresh_signers
 from waggle.sync.remotes import Remote
@@ -25,11 +26,10 @@ from waggle.sync.trouble import Trouble
 if TYPE_CHECKING:
     from waggle.store.space import Space
 
-REFUSED = "refs/waggle-refused"
-REFUSED_MAX = 8
-"""Tips of one log that are kept for inspection; more would let a hostile writer fill the disk."""
-STRAYS_MAX = 100
-"""Findings about one remote's stray refs that are shown."""
+FINDINGS_MAX = 100
+"""Findings of one kind about one remote that are shown: whoever pushes refs could make any number.
+"""
+KINDS = get_args(Kind)
 
 
 class Received(Struct, frozen=True, kw_only=True):
@@ -69,26 +69,31 @@ def receive(
     theirs = mirror(space, remote)
     with locked(space.store_dir, "seal"):
         logs = Logs(space.objects)
+        judged = Refusals(space.journal, space.objects, space.name)
         for name, oid in theirs.items():
             if not is_replica(name):
                 what = f"{remote.name}: {remote.prefix}/{space.name}/{name[:80]} names no replica"
                 findings.append(Finding(replica=name[:80], seq=0, what=what, kind="stray"))
                 continue
             seq = _verified(space, name)
-            step = advance(space.journal, logs, (space.name, name), oid)
+            step = _judge(space, logs, judged, name, oid)
             findings += step.findings
             if step.how in {"stopped", "forked"}:
                 off.add(name)
             findings += _rewound(space, remote, name, step, (before.get(name), oid))
-            if any(one.kind == "refused" for one in step.findings):
-                _keep(space, name, oid)
             if _verified(space, name) > seq:
                 entries[name] = _verified(space, name) - seq
+        judged.keep()
         adopt(space)
         space.doubt_owner()
         if entries:
             refresh_signers(space.journal, logs)
-    return Received(entries=entries, findings=_bounded(findings), theirs=theirs, off=frozenset(off))
+    return Received(
+        entries=entries,
+        findings=_bounded(remote, findings),
+        theirs=theirs,
+        off=frozenset(off),
+    )
 
 
 def _untaken(remote: Remote, name: str, trouble: Trouble) -> Finding:
@@ -116,12 +121,16 @@ def _rewound(
     return [Finding(replica=replica, seq=seq, what=what, kind="rewound")]
 
 
-def _keep(space: Space, replica: str, oid: str) -> None:
-    """Keep a tip that did not verify, so that it can be looked at when the remote has lost it."""
-    prefix = f"{REFUSED}/{space.name}/{replica}/"
-    kept = space.objects.refs(prefix)
-    if len(kept) < REFUSED_MAX and f"{prefix}{oid}" not in kept:
-        space.objects.set_ref(f"{prefix}{oid}", oid)
+def _judge(space: Space, logs: Logs, judged: Refusals, replica: str, oid: str) -> Step:
+    """Verify a log's chain and move its tips, unless it was refused before and nothing changed."""
+    before = judged.find(replica, oid)
+    if before is not None:
+        return Step(how="stopped", findings=(before,), final=True)
+    step = advance(space.journal, logs, (space.name, replica), oid)
+    for one in step.findings:
+        if one.kind == "refused":
+            judged.note(oid, one, final=step.final)
+    return step
 
 
 def adopt(space: Space) -> None:
@@ -143,7 +152,13 @@ def adopt(space: Space) -> None:
     space.objects.move_refs(moves)
 
 
-def _bounded(findings: list[Finding]) -> tuple[Finding, ...]:
-    strays = [one for one in findings if one.kind == "stray"]
-    rest = [one for one in findings if one.kind != "stray"]
-    return (*rest, *strays[:STRAYS_MAX])
+def _bounded(remote: Remote, findings: list[Finding]) -> tuple[Finding, ...]:
+    """Leave out what a remote shows too many of, and say how many that were."""
+    shown: list[Finding] = []
+    for kind in KINDS:
+        these = [one for one in findings if one.kind == kind]
+        shown += these[:FINDINGS_MAX]
+        if (more := len(these) - FINDINGS_MAX) > 0:
+            what = f"{remote.name}: {more} more are {kind}"
+            shown.append(Finding(replica="", seq=0, what=what, kind=kind))
+    return tuple(shown)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from waggle.base.errors import WaggleError
 from waggle.store.decrees import distrusted
+from waggle.sync.beats import NODE_EVERY_MS
 from waggle.sync.conversation import Conversation
 from waggle.sync.crew import Crew
 from waggle.sync.exchange import Exchange, Exchanged, Report
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from waggle.store.space import Space
 
 LOOK_S = 1.0
-"""How often it looks whether a round is due; what is journalled is sealed with it."""
+"""How often it looks whether there is something to seal, where there are no remotes."""
 IDLE_MAX = 9
 """How many pauses are added to one, at most, while a remote brings nothing new."""
 
@@ -46,56 +48,72 @@ class Rounds:
         self._crew = crew
         self._wake = wake
         self._tell = tell
-        self._news: set[str] = set()
+        self._unsealed: set[str] = set()
+        self._routes = [
+            _Route(remote, address)
+            for remote, address in zip(plan.remotes, plan.addresses, strict=True)
+        ]
         self._outside = next(iter(conversations.values())).space.outside
 
     def note_news(self, space: str) -> None:
         """Note that there is something to seal and to push."""
-        self._news.add(space)
+        self._unsealed.add(space)
+        for route in self._routes:
+            route.hurry()
 
     async def go(self) -> None:
-        """Make rounds until cancelled."""
-        loop = asyncio.get_running_loop()
-        turns = [_Turn(address) for address in self._plan.addresses]
-        while True:
-            news, self._news = self._news, set()
-            now = loop.time()
-            ready = [n for n, turn in enumerate(turns) if turn.due(now, news=bool(news))]
-            if ready:
-                await self._round([turns[n] for n in ready], [self._plan.remotes[n] for n in ready])
-            elif not turns:
-                for name in sorted(news):
-                    await self._exchange(name, [])
-            wait = min((turn.next for turn in turns), default=now + LOOK_S) - loop.time()
-            await asyncio.sleep(max(0.1, min(wait, LOOK_S)))
+        """Make rounds until cancelled; each remote's are its own, so none waits for another."""
+        if not self._routes:
+            await self._seal_often()
+        async with asyncio.TaskGroup() as group:
+            for route in self._routes:
+                group.create_task(self._serve(route))
 
-    async def _round(self, turns: Sequence[_Turn], remotes: Sequence[Remote]) -> None:
-        """Sync all spaces with the remotes whose turn it is."""
-        done: list[list[Exchanged]] = [[] for _ in turns]
-        for name in self._conversations:
-            for found, one in zip(done, await self._exchange(name, remotes), strict=False):
-                found.append(one)
-        now = asyncio.get_running_loop().time()
-        devices = 1 + max(len(self._peer.present(name)) for name in self._conversations)
-        for turn, found in zip(turns, done, strict=True):
-            turn.took(found, devices * len(self._conversations), now, self._chance())
+    async def _seal_often(self) -> None:
+        """Seal what there is, where no remote's rounds do."""
+        while True:
+            names, self._unsealed = self._unsealed, set()
+            for name in sorted(names):
+                await self._exchange(name, None)
+            await asyncio.sleep(LOOK_S)
+
+    async def _serve(self, route: _Route) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            done: list[Exchanged] = []
+            for name in self._conversations:
+                done += await self._exchange(name, route.remote)
+            devices = 1 + max(len(self._peer.present(name)) for name in self._conversations)
+            route.took(done, devices * len(self._conversations), loop.time(), self._chance())
+            while (wait := route.next - loop.time()) > 0:
+                route.news.clear()
+                with suppress(TimeoutError):  # no news: it is time all the same
+                    async with asyncio.timeout(wait):
+                        await route.news.wait()
 
     def _chance(self) -> float:
         return int.from_bytes(self._outside.entropy(4), "big") / 2**32
 
-    async def _exchange(self, name: str, remotes: Sequence[Remote]) -> Sequence[Exchanged]:
-        own = self._conversations[name].space.replica
-        nodes = self._peer.present(name) | {own}
+    async def _exchange(self, name: str, remote: Remote | None) -> Sequence[Exchanged]:
+        """Sync one space with one remote, or with none: seal what is there."""
+        at = self._conversations[name].space
+        nodes = self._peer.present(name) | {at.replica}
+        transport = Transport(
+            at.repository.common_dir, at.objects.git.environ, self._plan.timeout_s
+        )
 
         def carries(remote: Remote, replica: str) -> bool:
-            return relay(remote, replica, nodes) == own
+            return relay(remote, replica, nodes) == at.replica
 
         def work(space: Space) -> tuple[Report, list[bytes]]:
-            transport = Transport(
-                space.repository.common_dir, space.objects.git.environ, self._plan.timeout_s
+            exchange = Exchange(
+                space,
+                transport,
+                hidden=distrusted(space),
+                carries=carries,
+                beats_every_ms=NODE_EVERY_MS,
             )
-            exchange = Exchange(space, transport, hidden=distrusted(space), carries=carries)
-            report = exchange.sync(remotes)
+            report = exchange.sync([] if remote is None else [remote])
             talk = Talk(space)
             try:
                 return report, talk.frames([one.oid for one in exchange.sealed])
@@ -103,12 +121,15 @@ class Rounds:
                 talk.close()
 
         try:
-            report, frames = await self._crew.git(name, work)
+            track = "" if remote is None else remote.track
+            report, frames = await self._crew.git(track, name, work)
         except WaggleError as error:
             text = f"{error.message}. {error.next_step}"
             self._tell(Happened(what="trouble", text=text, space=name))
-            self._news.add(name)
+            self._unsealed.add(name)
             return ()
+        finally:
+            transport.cancel()  # a node that is stopped waits for no host
         self._conversations[name].publish(FRAME, frames)
         self._wake()
         if any(one.received or one.pushed or one.trouble for one in report.remotes):
@@ -116,20 +137,21 @@ class Rounds:
         return report.remotes
 
 
-class _Turn:
+class _Route:
     """When a node syncs with one remote: at its pace with news, ever more rarely without."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, remote: Remote, address: str) -> None:
+        self.remote = remote
         self._address = address
         self._pace = Pace(pause=pause_s(address, 1))
         self._idle = 0
+        self.news = asyncio.Event()
         self._soonest = self.next = 0.0
 
-    def due(self, now: float, *, news: bool) -> bool:
-        """Tell whether it is time; what was appended here does not wait for the rare look."""
-        if news:
-            self._idle, self.next = 0, self._soonest
-        return now >= self.next
+    def hurry(self) -> None:
+        """Note that there is news: what was appended here does not wait for the rare look."""
+        self._idle, self.next = 0, min(self.next, self._soonest)
+        self.news.set()
 
     def took(self, done: Sequence[Exchanged], sharers: int, now: float, chance: float) -> None:
         """Note how a round went; `sharers`, devices and spaces, share the host's patience."""

@@ -33,6 +33,9 @@ SAID_BYTES_MAX = 256 * 1024
 FRAMES_MAX = 256
 """Frames that one answer looks through; whoever lacks more has git."""
 
+NODES_MAX = 1024
+"""Nodes of which is known what they hold: anybody can speak under any number of names."""
+
 
 class Question(Struct, frozen=True):
     """A question that would bring what is missing, and the node that is said to know."""
@@ -49,7 +52,7 @@ class Talk:
         self.count: Counter[str] = Counter()
         """What became of messages, by name."""
         self.theirs: dict[str, dict[str, int]] = {}
-        """Up to which seq each node says that it holds each log."""
+        """Up to which seq each node says that it holds this replica's own log."""
         self._told = (space.replica, space.journal.head(space.name)[0])
         self._key: tuple[Identity, Ed25519PrivateKey] | None = None
         self._listener = Listener(space.store_dir, space.name, space.journal, Logs(space.objects))
@@ -179,7 +182,7 @@ class Talk:
 
     def _hear_hello(self, node: str, message: Hello) -> list[Question]:
         ours = self.ends()
-        self.theirs.setdefault(node, {}).update({held.replica: held.seq for held in message.held})
+        self._note(node, message)
         questions = []
         for held in message.held:
             seq, entry = ours.get(held.replica, (0, ""))
@@ -191,6 +194,17 @@ class Talk:
                 # Two histories: what it was told is asked for, signed, as the proof.
                 questions.append(self._question(node, held.replica, seq - 1))
         return questions
+
+    def _note(self, node: str, message: Hello) -> None:
+        """Note how much of the own log a node says that it holds; of so many nodes, the latest."""
+        own = self.space.journal.replica
+        seqs = [held.seq for held in message.held if held.replica == own]
+        if not seqs:
+            return
+        self.theirs.pop(node, None)
+        self.theirs[node] = {own: seqs[-1]}
+        if len(self.theirs) > NODES_MAX:
+            del self.theirs[next(iter(self.theirs))]
 
     def _question(self, node: str, replica: str, after: int) -> Question:
         ask = Ask(space=self.space.name, replica=replica, after=after, limit=FRAME_ENTRIES_MAX)

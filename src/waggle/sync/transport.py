@@ -28,6 +28,9 @@ PART_MAX = 500
 _SETTINGS = (
     "-c",
     "fetch.fsckObjects=true",
+    # git holds larger files in memory piece by piece: 100 MB of zeros are 100 KB on the way.
+    "-c",
+    "core.bigFileThreshold=16m",
     # A minute of silence from a host is a line that is dead: git and its hosts keep a connection
     # alive every 5 s (uploadpack.keepAlive, receive.keepAlive). It ends a git that waggle, killed
     # meanwhile, could not end.
@@ -92,16 +95,23 @@ class Transport:
         self._lock = threading.Lock()
         self._cancelled = False
 
-    def fetch(self, remote: Remote, space: str, hidden: Collection[str] = ()) -> Fetched:
+    def fetch(
+        self,
+        remote: Remote,
+        space: str,
+        hidden: Collection[str] = (),
+        beside: Sequence[str] = (),
+    ) -> Fetched:
         """Mirror a remote's logs of a space in its tracking refs, but for the `hidden` replicas.
 
+        `beside`: refspecs that are fetched, too, as long as nothing fails.
         Objects are checked by git itself; where one fails, is missing, or a ref cannot be
         written, the logs that it spoils are found and left out, and the rest is fetched.
         """
         spec = f"+{remote.prefix}/{space}/*:{remote.tracking(space)}*"
         without = [f"^{remote.prefix}/{space}/{replica}" for replica in sorted(hidden)]
         with self._job() as job:
-            trouble = self._fetch(job, remote, [spec, *without])
+            trouble = self._fetch(job, remote, [spec, *without, *beside])
             if trouble is None or trouble.kind in WHOLE:
                 return Fetched(trouble=trouble, bad={})
             return self._fetch_apart(job, remote, space, hidden)
@@ -181,6 +191,7 @@ class Transport:
     def push(self, remote: Remote, refs: Mapping[str, str]) -> Pushed:
         """Point refs of a remote (name to commit) at commits, forward only, each for itself.
 
+        A commit with a plus sign before it replaces what is there.
         Takes REFS_MAX of them; the rest is for the next time.
         """
         wanted = dict(list(refs.items())[:REFS_MAX])

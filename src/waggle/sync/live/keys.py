@@ -20,7 +20,8 @@ SPACE_KEY_CHARS = 32
 SAID: Final = "said"
 FRAME: Final = "frame"
 HELLO: Final = "hello"
-KINDS = (SAID, FRAME, HELLO)
+BEAT: Final = "beat"
+KINDS = (SAID, FRAME, HELLO, BEAT)
 """What is published; `wire` has a message for each."""
 ASK = "ask"
 """Where a node is asked for what it holds."""

@@ -34,7 +34,7 @@ RETRY_S = (0.5, 1.0, 2.0, 4.0)
 """Pauses between tries to reach the router, in seconds; the last one goes on."""
 PORT_TRIES = 5
 
-What = Literal["said", "frame", "hello"]
+What = Literal["said", "frame", "hello", "beat"]
 
 
 class Heard(Struct, frozen=True):
@@ -44,7 +44,7 @@ class Heard(Struct, frozen=True):
     node: str
     """The replica whose node says so: a claim, and not always the one that a message is about."""
     what: str
-    """`said`, `frame` or `hello`; `here` and `gone` where a node came or went."""
+    """`said`, `frame`, `hello` or `beat`; `here` and `gone` where a node came or went."""
     data: bytes = b""
 
 

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from waggle.base.errors import WaggleError
 from waggle.base.ids import check_space
 from waggle.base.limits import FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, SPACE_CHARS_MAX
+from waggle.log.beat import SignedBeats
 from waggle.log.said import SEQ_MAX, Replica, Said, Seq, check_run
 
 VERSION = 1
@@ -83,8 +84,8 @@ class Hello(Struct, frozen=True, kw_only=True, array_like=True):
     held: Annotated[tuple[Held, ...], Meta(max_length=HELD_MAX)]
 
 
-Message = Said | Frame | Ask | Hello
-_TYPES: dict[int, type[Message]] = {1: Said, 2: Frame, 3: Ask, 4: Hello}
+Message = Said | Frame | Ask | Hello | SignedBeats
+_TYPES: dict[int, type[Message]] = {1: Said, 2: Frame, 3: Ask, 4: Hello, 5: SignedBeats}
 """The type bytes. They are the wire format: never renumbered, never used again."""
 _codes = {kind: bytes((VERSION, code)) for code, kind in _TYPES.items()}
 _decoders = {code: msgspec.msgpack.Decoder(kind) for code, kind in _TYPES.items()}
