@@ -22,8 +22,10 @@ ISSUE = (
     "diff", "apply", "checkpoint", "log", "verify", "rebuild", "digest", "doctor", "seal",
 )  # fmt: skip
 WRITES = (
-    "race", "task add", "publish", "vote", "check", "ruling", "checkpoint", "release",
-    "members trust", "members distrust", "members admit",
+    "race", "task add", "task edit", "task take", "task release", "task done", "task remove",
+    "publish", "vote", "check", "ruling", "checkpoint", "release",
+    "members trust", "members distrust", "members admit", "join", "beat", "leave",
+    "fact add", "fact retract", "fact import", "import",
 )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def test_new_lines_come_after_those_that_they_depend_on() -> None:
 [seq:1] [depends:9] old
 """
     changes = queue.compare(snapshot(old), text)
-    assert [line.title for _, line in changes.adds] == ["first", "second", "last"]
+    assert [new.line.title for new in changes.adds] == ["first", "second", "last"]
     assert [one.text for one in changes.bad] == [
         "[depends:77] of nothing",
         "[seq:5] [depends:6] in a",

@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
@@ -66,11 +67,14 @@ def titles(folder: Path, *tokens: object) -> list[str]:
 
 
 @contextmanager
-def node(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def node(
+    folder: Path, *remotes: str, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run a node; it is open when the context begins, and gone when that ends."""
     with subprocess.Popen(
-        command("up"), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+        command("up", *remotes), cwd=folder, env={**os.environ, **(env or {})}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
         try:
             assert process.stdout
             assert " open " in process.stdout.readline()
@@ -199,6 +203,30 @@ def test_a_second_node_in_a_library_is_busy(clones: list[Path]) -> None:
     with pytest.raises(WaggleError) as caught:
         asyncio.run(work())
     assert caught.value.code == "busy"
+
+
+@pytest.fixture
+def abyss() -> Iterator[str]:
+    """The address of a host that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"git://127.0.0.1:{listener.getsockname()[1]}/x.git"
+
+
+def test_a_remote_that_hangs_holds_up_neither_the_others_nor_the_end(
+    clones: list[Path], abyss: str
+) -> None:
+    one, two = clones
+    git(one.parent, "init", "-q", "--bare", "hub.git")
+    hub = str(one.parent / "hub.git")
+    with node(one, abyss, hub, env={"XDG_RUNTIME_DIR": str(one)}) as process:
+        said(one, "task", "add", "through the hub")
+        end = time.monotonic() + PATIENCE_S
+        while titles(two) != ["through the hub"]:
+            assert time.monotonic() < end, "the hub did not get it"
+            said(two, "sync", hub)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
 
 
 def test_one_node_serves_all_spaces_of_its_replica(clones: list[Path]) -> None:

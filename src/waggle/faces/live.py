@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from waggle.base.errors import WaggleError
+from waggle.eventual.suspicion import Detector
 from waggle.store.config import Config
 from waggle.store.space import Space
 from waggle.sync.live.settings import Settings
@@ -69,7 +70,7 @@ def open_node(
             addresses=tuple(_address(space, one) for one in remotes),
             timeout_s=timeout_s,
         )
-    return Node(open_space, plan, tell)
+    return Node(open_space, plan, tell, detector=Detector)
 
 
 def _remotes(space: Space, named: Sequence[str], cwd: str) -> list[Remote]:

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 import msgspec
@@ -20,10 +20,26 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import NAMES, READS, Operation, find, to_json
 from waggle.faces.session import Session
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def _complete(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Give what a shell can complete a value to."""
+    from waggle.faces.cli.completion import words
+
+    return words(ctx, param, incomplete)
+
+
 COMMON = (
     click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
-    click.Option(["--space"], metavar="NAME", help="The space; default WAGGLE_SPACE, else main."),
-)
+    click.Option(
+        ["--space"], metavar="NAME", help="The space; default WAGGLE_SPACE, else main.",
+        shell_complete=_complete,
+    ),
+)  # fmt: skip
 READING = (
     click.Option(
         ["--after"], multiple=True, metavar="TOKEN",
@@ -75,7 +91,13 @@ def _parameter(name: str, hint: Any, *, required: bool, default: object) -> clic
         kind = click.Choice([str(value) for value in get_args(base)])
     if extra.get("positional"):
         count = -1 if many else 1
-        return click.Argument([name], required=required, metavar=extra["metavar"], nargs=count)
+        return click.Argument(
+            [name],
+            required=required,
+            metavar=extra["metavar"],
+            nargs=count,
+            shell_complete=_complete,
+        )
     flag = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
     if kind in {int, float} and (meta.ge is not None or meta.le is not None):
         kind = _between(kind, meta.ge, meta.le)
@@ -92,6 +114,7 @@ def _parameter(name: str, hint: Any, *, required: bool, default: object) -> clic
         **fallback,
         show_default=isinstance(default, int | float | str) and default != "",
         help=meta.description,
+        shell_complete=_complete,
     )
 
 

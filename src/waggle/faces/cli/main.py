@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,10 @@ from waggle.base.errors import KINDS, WaggleError
 from waggle.faces.cli import build
 from waggle.faces.cli.output import say
 from waggle.faces.ops import registry
+from waggle.faces.ops.completion import VARIABLE
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 ABOUT = """waggle: many agents, one git repository, nothing lost.
 
@@ -44,6 +49,14 @@ class Operations(click.Group):
             return Operations(cmd_name, f"{whole} ", f"Commands on a {cmd_name}.")
         return None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Give the commands' names alone: for more than names all of them would be loaded."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*map(CompletionItem, names), *options]
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Say what the exit statuses mean."""
         del ctx
@@ -59,6 +72,10 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line and give the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     group = Operations("waggle", "", ABOUT)
+    if VARIABLE in os.environ:
+        from waggle.faces.cli.completion import answer
+
+        return answer(group, os.environ)
     try:
         with group.make_context("waggle", list(arguments)) as context:
             group.invoke(context)

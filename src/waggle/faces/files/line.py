@@ -7,6 +7,7 @@ written with backslashes where a line could not hold it. Pure.
 from __future__ import annotations
 
 import re
+from typing import Literal
 from urllib.parse import quote, unquote
 
 from msgspec import Struct
@@ -17,7 +18,10 @@ _ATTRIBUTE = re.compile(r"\[([a-z]+)(?::([^\]\s]*))?\]\s*")
 _BULLET = re.compile(r"[-*+]\s+(?:\[([ xX])\]\s+)?")
 _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\\": r"\\"}
 _UNESCAPE = re.compile(r"\\(u\{[0-9a-f]{1,6}\}|.)", re.DOTALL)
-STATES = ("open", "done", "dropped")
+
+
+State = Literal["open", "done", "dropped"]
+_STATES: dict[str, State] = {"open": "open", "done": "done", "dropped": "dropped"}
 
 
 class LineError(ValueError):
@@ -36,7 +40,7 @@ class Line(Struct, frozen=True, kw_only=True):
     """Who works on it."""
     priority: int | None = None
     labels: tuple[str, ...] = ()
-    state: str = "open"
+    state: State = "open"
     notes: tuple[str, ...] = ()
     """What waggle itself points out, such as `conflict:title`; nothing that can be edited."""
 
@@ -63,18 +67,19 @@ def read(text: str) -> Line:
     A list's bullet and checkbox may stand before it, as in `- [x] [seq:143] push to staging`.
     """
     bullet = _BULLET.match(text)
-    state = "open"
+    ticked = False
     if bullet:
         text = text[bullet.end() :]
-        state = "done" if bullet[1] in {"x", "X"} else "open"
+        ticked = bullet[1] in {"x", "X"}
     found: dict[str, list[str]] = {}
     while (part := _ATTRIBUTE.match(text)) is not None:
         found.setdefault(part[1], []).append(unquote(part[2] or "", errors="replace"))
         text = text[part.end() :]
-    return _line(found, _unescaped(text.strip()), state)
+    found.setdefault("state", ["done" if ticked else "open"])
+    return _line(found, _unescaped(text.strip()))
 
 
-def _line(found: dict[str, list[str]], title: str, state: str) -> Line:
+def _line(found: dict[str, list[str]], title: str) -> Line:
     unknown = found.keys() - {
         "seq", "depends", "agent", "priority", "label", "state", "conflict", "cycle",
     }  # fmt: skip
@@ -85,9 +90,9 @@ def _line(found: dict[str, list[str]], title: str, state: str) -> Line:
             raise LineError(f"[{name}:...] stands twice")
     if not title:
         raise LineError("it has no title")
-    state = found.get("state", [state])[0]
-    if state not in STATES:
-        raise LineError(f"[state:{state}] is none of {', '.join(STATES)}")
+    state = _STATES.get(found["state"][0])
+    if state is None:
+        raise LineError(f"[state:{found['state'][0]}] is none of {', '.join(_STATES)}")
     depends = [one for value in found.get("depends", ()) for one in value.split(",")]
     if "" in depends:
         raise LineError("[depends:...] names nothing")

@@ -8,6 +8,7 @@ What happened meanwhile stands beside it, as it does with any two who write at o
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -21,7 +22,7 @@ HINT = (
 )
 KEPT = "## Not understood"
 _UNKNOWN = "[depends:{}] is no line of this page, or waits for this one"
-EDITABLE = ("title", "depends", "priority", "labels", "state")
+EDITABLE: Final = ("title", "depends", "priority", "labels", "state")
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -33,13 +34,16 @@ class Row(Struct, frozen=True, kw_only=True):
     """For each field the ids of the writes that it showed."""
     edits: tuple[str, ...] = ()
     """All writes that stood, which a removal names."""
-    claims: tuple[str, ...] = ()
-    """The claims on it."""
+    claims: Mapping[str, str] = {}
+    """The claims on it, and whose they are, as `replica/agent`."""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """What a rendering showed."""
 
+    state: str = ""
+    """What names the state that it was made of. Another state may look the same: an empty page
+    does whenever nothing is open, and the same line is then another task."""
     rows: tuple[Row, ...]
     numbers: Mapping[str, str]
     """The task of each number in it, of tasks that lines depend on, too."""
@@ -53,10 +57,19 @@ class Bad(Struct, frozen=True):
     reason: str
 
 
+class New(Struct, frozen=True):
+    """A line that no rendering had."""
+
+    number: int
+    line: Line
+    written: str
+
+
 class Edit(Struct, frozen=True, kw_only=True):
     """A line that was changed."""
 
     number: int
+    written: str
     row: Row
     line: Line
     fields: tuple[str, ...]
@@ -65,19 +78,11 @@ class Edit(Struct, frozen=True, kw_only=True):
     """Whether somebody else is to work on it, or nobody any more."""
 
 
-class _New(Struct, frozen=True):
-    """A line that no rendering had."""
-
-    number: int
-    line: Line
-    written: str
-
-
 class Changes(Struct, frozen=True, kw_only=True):
     """What an edited page asks for."""
 
-    adds: tuple[tuple[int, Line], ...]
-    """New lines, where they stand; a line comes after those that it depends on."""
+    adds: tuple[New, ...]
+    """New lines; each comes after those that it depends on."""
     edits: tuple[Edit, ...]
     removals: tuple[Row, ...]
     bad: tuple[Bad, ...]
@@ -102,8 +107,8 @@ def compare(snapshot: Snapshot, text: str) -> Changes:
     """Give what an edited page's text asks for, against the rendering that it began as."""
     rows = {row.line.seq: row for row in snapshot.rows}
     rendered = {lines.write(row.line): row.line.seq for row in snapshot.rows}
-    adds: list[_New] = []
-    edits: list[tuple[Edit, str]] = []
+    adds: list[New] = []
+    edits: list[Edit] = []
     bad: list[Bad] = []
     met: set[str] = set()
     changed: set[str] = set()
@@ -121,17 +126,17 @@ def compare(snapshot: Snapshot, text: str) -> Changes:
         changed.add(line.seq)
         row = rows.get(line.seq)
         if row is None:
-            adds.append(_New(number, line, written))
-        elif (edit := _edit(number, row, line)) is not None:
-            edits.append((edit, written))
+            adds.append(New(number, line, written))
+        elif (edit := _edit(number, written, row, line)) is not None:
+            edits.append(edit)
     ordered, known, lost = _ordered(adds, set(snapshot.numbers))
-    for edit, written in edits:
+    for edit in edits:
         if missing := set(edit.line.depends) - known:
-            lost.append(Bad(edit.number, written, _UNKNOWN.format(min(missing))))
+            lost.append(Bad(edit.number, edit.written, _UNKNOWN.format(min(missing))))
     places = {one.number for one in lost}
     return Changes(
-        adds=tuple((new.number, new.line) for new in ordered),
-        edits=tuple(edit for edit, _ in edits if edit.number not in places),
+        adds=tuple(ordered),
+        edits=tuple(edit for edit in edits if edit.number not in places),
         removals=tuple(row for seq, row in rows.items() if seq not in met),
         bad=tuple(sorted([*bad, *lost], key=lambda one: one.number)),
     )
@@ -161,17 +166,17 @@ def _numbers(written: str) -> set[str]:
     return {head[0]} if head[1] else set()
 
 
-def _edit(number: int, row: Row, line: Line) -> Edit | None:
+def _edit(number: int, written: str, row: Row, line: Line) -> Edit | None:
     # What was rendered is read back first, so that only what somebody changed is a change.
     before = lines.read(lines.write(row.line))
     fields = tuple(name for name in EDITABLE if getattr(line, name) != getattr(before, name))
     agent = line.agent != before.agent
     if not fields and not agent:
         return None
-    return Edit(number=number, row=row, line=line, fields=fields, agent=agent)
+    return Edit(number=number, written=written, row=row, line=line, fields=fields, agent=agent)
 
 
-def _ordered(adds: Sequence[_New], known: set[str]) -> tuple[list[_New], set[str], list[Bad]]:
+def _ordered(adds: Sequence[New], known: set[str]) -> tuple[list[New], set[str], list[Bad]]:
     """Give new lines after those that they depend on, all numbers then, and what waits for ever."""
     ordered, left = [], list(adds)
     while ready := [one for one in left if known.issuperset(one.line.depends)]:

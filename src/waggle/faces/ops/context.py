@@ -13,7 +13,7 @@ from waggle.agents.folds import FOLDS
 from waggle.base.errors import WaggleError
 from waggle.base.ids import check_prefix
 from waggle.choice.ballot import find_candidate
-from waggle.eventual.tasks import Task, find_task
+from waggle.eventual.tasks import Task, find_task, tasks
 from waggle.faces.acting import acting
 from waggle.faces.place import place
 from waggle.log.entry import Agent, Body
@@ -100,12 +100,9 @@ class Context:
         wanted = prefix or self.environ.get("WAGGLE_TASK")
         if wanted:
             return find_task(db, check_prefix(wanted))
-        row = db.execute("SELECT id FROM task ORDER BY at DESC, id DESC LIMIT 1").fetchone()
-        if row is None:
-            raise WaggleError(
-                "not_found", "there is no task yet", "Add one: `waggle task add TITLE`."
-            )
-        return find_task(db, row[0])
+        for task in tasks(db, 1):
+            return task
+        raise WaggleError("not_found", "there is no task yet", "Add one: `waggle task add TITLE`.")
 
     def candidate(self, prefix: str) -> str:
         """Give the whole id of a candidate."""

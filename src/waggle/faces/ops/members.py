@@ -12,6 +12,7 @@ from waggle.base.errors import WaggleError
 from waggle.base.ids import check_prefix, is_replica, unique
 from waggle.faces import operator
 from waggle.faces.ops.context import Context
+from waggle.faces.ops.present import AgentShape, agent_words, present_agents
 from waggle.faces.ops.registry import Nothing, Operation, arg, opt
 from waggle.faces.ops.shapes import Durable, printable, short, when
 from waggle.store import decrees
@@ -55,9 +56,10 @@ class MemberShape(Struct, frozen=True, kw_only=True):
 
 
 class MemberList(Struct, frozen=True, kw_only=True):
-    """All replicas that are known, this one first."""
+    """All replicas that are known, this one first, and the agents that joined."""
 
     members: list[MemberShape]
+    agents: list[AgentShape]
 
 
 def _shape(one: Member) -> MemberShape:
@@ -88,7 +90,7 @@ def _shape(one: Member) -> MemberShape:
 
 def _list(ctx: Context, _request: Nothing) -> MemberList:
     found = sorted(members(ctx.space), key=lambda one: (not one.own, one.replica))
-    return MemberList(members=[_shape(one) for one in found])
+    return MemberList(members=[_shape(one) for one in found], agents=present_agents(ctx))
 
 
 def _show_list(result: MemberList) -> Iterator[str]:
@@ -102,6 +104,13 @@ def _show_list(result: MemberList) -> Iterator[str]:
         own = "  (this store)" if one.own else ""
         yield f"{short(one.id)}  {count:<28} {one.last or 'nothing yet':<20}  {who}{own}"
         yield from (f"          {words}" for words in _remarks(one))
+        for agent in result.agents:
+            if agent.replica == one.id:
+                yield f"          {agent_words(agent)}"
+    known = {one.id for one in result.members}
+    for agent in result.agents:
+        if agent.replica not in known:
+            yield f"{short(agent.replica)}  no log here yet: {agent_words(agent)}"
 
 
 def _remarks(one: MemberShape) -> Iterator[str]:
@@ -117,6 +126,8 @@ def _remarks(one: MemberShape) -> Iterator[str]:
         yield "forked: it wrote two histories and counts up to where they part; `waggle verify`"
     if one.forked == "settled":
         yield "forked: it wrote two histories; the operator admitted one of them"
+    if one.forked == "heard":
+        yield "forked: it signed two histories; the one that git brought counts; `waggle verify`"
     if one.future is not None:
         words = f"`waggle members admit {short(one.id)} {short(one.last_id or '')}`"
         yield f"from the future: from {one.future} on it waits until then; to admit it: {words}"

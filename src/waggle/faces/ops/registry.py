@@ -57,7 +57,23 @@ _TABLE = {
     "race": "race:RACE",
     "demo": "demo:DEMO",
     "task add": "tasks:TASK_ADD",
+    "task list": "task_lists:TASK_LIST",
+    "task ready": "task_lists:TASK_READY",
+    "task show": "task_lists:TASK_SHOW",
+    "task edit": "task_edit:TASK_EDIT",
+    "task take": "task_claim:TASK_TAKE",
+    "task release": "task_claim:TASK_RELEASE",
+    "task done": "task_edit:TASK_DONE",
+    "task remove": "task_edit:TASK_REMOVE",
     "tasks": "tasks:TASKS",
+    "fact add": "facts:ADD",
+    "fact get": "facts:GET",
+    "fact history": "facts:HISTORY",
+    "fact search": "facts:SEARCH",
+    "fact conflicts": "facts:CONFLICTS",
+    "fact retract": "facts:RETRACT",
+    "fact import": "fact_files:IMPORT",
+    "fact export": "fact_files:EXPORT",
     "show": "choosing:SHOW",
     "publish": "candidates:PUBLISH",
     "vote": "candidates:VOTE",
@@ -74,20 +90,30 @@ _TABLE = {
     "digest": "logs:DIGEST",
     "sync": "sync:SYNC",
     "up": "up:UP",
+    "mcp": "mcp:MCP",
+    "prime": "prime:PRIME",
     "status": "status:STATUS",
+    "join": "beats:JOIN",
+    "beat": "beats:BEAT",
+    "leave": "beats:LEAVE",
     "members": "members:MEMBERS",
     "members trust": "members:TRUST",
     "members distrust": "members:DISTRUST",
     "members admit": "members:ADMIT",
+    "render": "render:RENDER",
+    "import": "importing:IMPORT",
     "held": "held:HELD",
     "release": "held:RELEASE",
     "doctor": "doctor:DOCTOR",
+    "completion": "completion:COMPLETION",
 }
 NAMES = tuple(_TABLE)
 
 
 READS = frozenset(
-    {"tasks", "show", "choose", "diff", "log", "digest", "status", "members", "verify"}
+    {"prime", "tasks", "show", "choose", "diff", "log", "digest", "status", "members", "verify"}
+    | {"task list", "task ready", "task show"}
+    | {"fact get", "fact history", "fact search", "fact conflicts", "fact export"}
 )
 """Operations that show what is here: they take `--after`, `--wait` and `--token`."""
 

@@ -11,10 +11,13 @@ from waggle.agents import worktree
 from waggle.base.errors import WaggleError
 from waggle.choice import outcome
 from waggle.eventual import tasks
+from waggle.eventual.task_kinds import PRIORITY
+from waggle.eventual.task_similar import Similar, similar
 from waggle.eventual.tasks import TaskAdd
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import Durable, TaskShape, printable, short, task_shape
+from waggle.faces.ops.task_shapes import candidates, show_similar
 from waggle.store.space import Draft
 
 
@@ -29,6 +32,9 @@ class TaskAddRequest(Struct, frozen=True, kw_only=True):
     setup: Annotated[str | None, opt("a command that prepares a worktree", "CMD")] = None
     protect: Annotated[tuple[str, ...], opt("a glob that candidates may not edit", "GLOB")] = ()
     voter: Annotated[tuple[str, ...], opt("whose votes can decide (agent's name)", "NAME")] = ()
+    depends: Annotated[tuple[str, ...], opt("a task that has to be done before", "TASK")] = ()
+    priority: Annotated[int, opt("0 is the most urgent", "N", least=0, most=9)] = PRIORITY
+    label: Annotated[tuple[str, ...], opt("a word to find it by", "LABEL")] = ()
 
 
 class TaskAdded(Struct, frozen=True, kw_only=True):
@@ -36,6 +42,8 @@ class TaskAdded(Struct, frozen=True, kw_only=True):
 
     task: TaskShape
     durable: Durable
+    similar: list[Similar]
+    """Open tasks that were here before and have titles like it, as far as they are open still."""
 
 
 def task_body(ctx: Context, request: TaskAddRequest) -> TaskAdd:
@@ -63,6 +71,9 @@ def task_body(ctx: Context, request: TaskAddRequest) -> TaskAdd:
         electorate=tuple(
             name if "/" in name else f"{ctx.space.replica}/{name}" for name in request.voter
         ),
+        depends=tuple(ctx.task(one).id for one in request.depends),
+        priority=request.priority,
+        labels=request.label,
     )
 
 
@@ -70,11 +81,14 @@ def _add(ctx: Context, request: TaskAddRequest) -> TaskAdded:
     written = ctx.space.append(Draft(body=task_body(ctx, request), key=ctx.key), ctx.by)
     if not written.fresh:
         ctx.recorded(written, TaskAdd)
-    return TaskAdded(task=task_shape(ctx.task(written.id), 0), durable=Durable())
+    task = ctx.task(written.id)
+    alike = similar(ctx.space.db, task.body.title, (task.at, task.id))
+    return TaskAdded(task=task_shape(task, 0), durable=Durable(), similar=alike)
 
 
 def _show_added(result: TaskAdded) -> Iterator[str]:
     yield f"task {short(result.task.id)}  {printable(result.task.title)}"
+    yield from show_similar(result.similar)
 
 
 TASK_ADD = Operation(
@@ -103,8 +117,7 @@ class TaskList(Struct, frozen=True, kw_only=True):
 def _list(ctx: Context, request: TasksRequest) -> TaskList:
     db = ctx.space.db
     found = tasks.tasks(db, request.limit or -1)
-    counts = dict(db.execute("SELECT task, count(*) FROM candidate GROUP BY task").fetchall())
-    return TaskList(tasks=[task_shape(task, counts.get(task.id, 0)) for task in found])
+    return TaskList(tasks=[task_shape(task, candidates(db, task.id)) for task in found])
 
 
 def _show_list(result: TaskList) -> Iterator[str]:
