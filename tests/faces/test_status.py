@@ -20,7 +20,7 @@ from waggle.eventual.tasks import TaskAdd
 from waggle.faces.cli import build
 from waggle.faces.ops import registry
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.overview import Tasks
+from waggle.faces.ops.overview import WINDOW, Tasks
 from waggle.faces.ops.registry import Nothing
 from waggle.faces.ops.status import COLUMNS, STATUS, CandidateCount, RemoteShape, StatusShape
 from waggle.log.entry import Agent, Body
@@ -68,12 +68,21 @@ def test_work_is_counted(world: World, space: Space) -> None:
     world.clock.pass_ms(5000)
     found = status(world, space)
     assert found.tasks == Tasks(open=5, ready=3, claimed=1, done=1, conflicts=1)
-    assert found.candidates == CandidateCount(unvoted=1, open=3, tasks=2)
+    assert found.candidates == CandidateCount(unvoted=1, open=3, tasks=2, older=False)
     assert found.fact_conflicts == 1
     assert found.agents == {"alive": 1, "left": 1}
     text = "\n".join(STATUS.show(found))
     for words in ("5 open, 3 ready, 1 claimed, 1 done", "1 candidates without yours", "1 facts"):
         assert words in text
+
+
+def test_that_there_are_older_candidates_is_said(world: World, space: Space) -> None:
+    task = put(space, TaskAdd(title="one"))
+    made = [Candidate(task=task, result="0" * 64, size=n, text="x") for n in range(WINDOW + 1)]
+    space.append_all([Draft(body=body) for body in made], BOB)
+    found = status(world, space)
+    assert found.candidates == CandidateCount(unvoted=WINDOW, open=WINDOW, tasks=1, older=True)
+    assert f"of the newest {WINDOW}" in "\n".join(STATUS.show(found))
 
 
 NUMBERS = st.integers(0, 10**9)
@@ -114,7 +123,9 @@ def shapes(draw: st.DrawFn) -> StatusShape:
         held_back=draw(counts),
         tasks=draw(st.builds(Tasks, **dict.fromkeys(Tasks.__struct_fields__, NUMBERS))),
         candidates=draw(
-            st.builds(CandidateCount, **dict.fromkeys(CandidateCount.__struct_fields__, NUMBERS))
+            st.builds(
+                CandidateCount, unvoted=NUMBERS, open=NUMBERS, tasks=NUMBERS, older=st.booleans()
+            )
         ),
         fact_conflicts=draw(NUMBERS),
         agents=dict.fromkeys(("alive", "lapsed", "left", "suspect"), draw(NUMBERS)),
@@ -138,7 +149,7 @@ def test_commands_that_it_names_are_there(world: World, space: Space) -> None:
         refused=1,
         fact_conflicts=1,
         held_back={"a": 1},
-        candidates=CandidateCount(unvoted=1, open=1, tasks=1),
+        candidates=CandidateCount(unvoted=1, open=1, tasks=1, older=True),
         tasks=Tasks(open=1, ready=1, claimed=1, done=1, conflicts=1),
         agents={"alive": 1},
     )

@@ -35,6 +35,10 @@ class Near:
         assert answer.error is None, answer
         return answer.fields
 
+    def read(self, uri: str) -> Answer:
+        """Read a resource."""
+        return self.calls.resource(uri, "client")
+
     def refused(self, tool: str, **arguments: object) -> dict[str, Any]:
         """Call a tool, which must refuse, and give the error."""
         answer = self.answer(tool, arguments)

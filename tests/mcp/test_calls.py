@@ -9,6 +9,7 @@ import pytest
 from tests.mcp.near import Near
 from tests.race.field import FIX, Field
 
+from waggle.faces.mcp import calls
 from waggle.faces.mcp.calls import ERROR_CHARS_MAX, TEXT_CHARS_MAX, Who
 from waggle.faces.mcp.table import RESOURCES, Resource
 
@@ -75,7 +76,7 @@ def test_a_repeated_key_gives_the_first_result(near: Near, tool: str) -> None:
 
 
 def _entries(near: Near) -> int:
-    return int(json.loads(near.calls.resource("waggle://status").text)["entries"])
+    return int(json.loads(near.read("waggle://status").text)["entries"])
 
 
 def _stable(fields: dict[str, object]) -> dict[str, object]:
@@ -94,7 +95,7 @@ def test_what_is_shown_before_a_vote_tells_nobody_apart(near: Near) -> None:
         near.answer("candidates", {"id": ids["task"]}),
         near.answer("candidates", {"id": ids["candidate"][:8]}),
         near.answer("diff", {"candidate": ids["candidate"]}),
-        near.calls.resource(f"waggle://task/{ids['task']}"),
+        near.read(f"waggle://task/{ids['task']}"),
     ]
     for answer in shown:
         told = answer.text + json.dumps(answer.fields)
@@ -167,13 +168,23 @@ def test_an_error_that_quotes_what_was_sent_stays_short(near: Near) -> None:
     assert len(error["message"]) < ERROR_CHARS_MAX + 100
 
 
+def test_what_is_too_long_to_be_read_is_refused_and_what_was_written_is_not(near: Near) -> None:
+    for n in range(3):
+        near.call("task_add", title=f"{n} " + "x" * 900, labels=[f"{n}" * 30])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "RESULT_BYTES_MAX", 1000)
+        error = near.refused("tasks")
+        assert (error["code"], error["happened"]) == ("limit", "no")
+        assert near.call("task_add", title="y" * 1000)["task"]
+
+
 def test_a_facts_life(near: Near) -> None:
     near.call("fact_add", entity="staging db", attribute="host", value="a", as_="ann")
     near.call("fact_add", entity="staging db", attribute="host", value="b", as_="bob")
     known = near.call("fact_get", entity="staging db")["registers"][0]
     assert known["conflict"] is True
     assert near.call("fact_conflicts")["total"] == 1
-    found = near.calls.resource("waggle://facts/staging%20db")
+    found = near.read("waggle://facts/staging%20db")
     assert found.fields["registers"][0]["seen"] == known["seen"]
     settled = {"entity": "staging db", "attribute": "host", "value": "b"}
     near.call("fact_add", **settled, supersedes=[known["seen"]])
@@ -186,7 +197,7 @@ def test_every_resource_is_json(near: Near, resource: Resource) -> None:
     ids = work(near)
     near.call("fact_add", entity="db", attribute="host", value="a")
     uri = resource.uri.format(id=ids["task"], entity="db")
-    answer = near.calls.resource(uri)
+    answer = near.read(uri)
     assert answer.error is None, answer
     assert json.loads(answer.text) == answer.fields
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from tests.mcp.agent import ERAS, Era, agent
+from tests.mcp.wire import Wire
 from tests.race.field import BUG, FIX, TEST, Field
 
 
@@ -61,6 +62,17 @@ def test_two_agents_at_two_servers_of_one_store_see_each_other(field: Field) -> 
         assert taken["holder"].endswith("/bob")
         assert [one["id"] for one in bob.call("tasks", mine=True)["tasks"]] == [task]
         assert task in ann.read("waggle://tasks")
+
+
+def test_a_key_is_done_once_at_whatever_server_and_however_often(field: Field, wire: Wire) -> None:
+    call = {"name": "task_add", "arguments": {"title": "once", "key": "k"}}
+    begun = {wire.begin("tools/call", call) for _ in range(20)}
+    answers = [wire.receive() for _ in begun]
+    assert {one["id"] for one in answers} == begun
+    (task,) = {one["result"]["structuredContent"]["task"]["id"] for one in answers}
+    with agent(field) as another:
+        assert another.call("task_add", title="once", key="k")["task"]["id"] == task
+        assert [one["id"] for one in another.call("tasks")["tasks"]] == [task]
 
 
 def test_an_agent_works_in_its_own_worktree(field: Field) -> None:

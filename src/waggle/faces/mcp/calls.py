@@ -100,22 +100,26 @@ class Calls:
     def _tool(self, tool: Tool, given: Mapping[str, Any], client: str | None) -> Answer:
         operation = find(tool.operation)
         asked = arguments.read(tool, given)
-        named = asked.acting or self._who.name or self._server.environ.get("WAGGLE_AGENT")
-        who = msgspec.structs.replace(self._who, name=named or client)
-        call = Call(self._server, self._open(), who, asked.key)
+        call = Call(self._server, self._open(), self._acting(client, asked.acting), asked.key)
         result = _hide(operation.run(call, asked.request), tool.hidden)
         text = _cut("\n".join(visible(row) for row in operation.show(result)))
-        return Answer(fields=_fields(result), text=text)
+        fields = _fields(result)
+        # What a write did is told at any length: an error would say that it was not done.
+        return Answer(fields=fields if operation.write else _bounded(fields), text=text)
 
-    def resource(self, uri: str) -> Answer:
+    def _acting(self, client: str | None, said: str | None = None) -> Who:
+        named = said or self._who.name or self._server.environ.get("WAGGLE_AGENT") or client
+        return msgspec.structs.replace(self._who, name=named)
+
+    def resource(self, uri: str, client: str | None) -> Answer:
         """Read a resource; whatever goes wrong is an answer, too."""
         self.count += 1
         try:
             resource, values = _resource(uri)
             operation = find(resource.operation)
             request = msgspec.convert({**values, **dict(resource.fixed)}, operation.request)
-            call = Call(self._server, self._open(), self._who)
-            fields = _fields(_hide(operation.run(call, request), resource.hidden))
+            call = Call(self._server, self._open(), self._acting(client))
+            fields = _bounded(_fields(_hide(operation.run(call, request), resource.hidden)))
         except WaggleError as error:
             return _refusal(error)
         except Exception as error:  # noqa: BLE001 - a defect is told in the form of every error
@@ -179,8 +183,13 @@ def _hide(result: Struct, hidden: tuple[str, ...]) -> Struct:
 
 
 def _fields(result: Struct) -> dict[str, Any]:
-    """Give a result's structured form; raise `limit` where it is too long to be read."""
+    """Give a result's structured form."""
     fields: dict[str, Any] = _plain(msgspec.to_builtins(result))
+    return fields
+
+
+def _bounded(fields: dict[str, Any]) -> dict[str, Any]:
+    """Give what was read back; raise `limit` where it is too long for an agent."""
     if len(msgspec.json.encode(fields)) > RESULT_BYTES_MAX:
         raise WaggleError(
             "limit",

@@ -2,15 +2,18 @@
 
 Clients of both eras are served, those that shake hands (`initialize`) and those that carry what
 they are in every request (2026-07-28): the SDK sees to that. Schemas and results are ours, so its
-low-level server is used (https://py.sdk.modelcontextprotocol.io/advanced/low-level-server/).
+low-level server is used
+(https://github.com/modelcontextprotocol/python-sdk/blob/v2.3.0/docs/migration.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, Protocol, Self
 
 from mcp import types
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
@@ -40,6 +43,7 @@ def tools() -> list[types.Tool]:
     return [_tool(tool) for tool in TOOLS]
 
 
+@cache
 def _tool(tool: Tool) -> types.Tool:
     operation = find(tool.operation)
     if operation.write:
@@ -61,9 +65,10 @@ def build(desk: Desk, calls: Calls) -> Server[Any]:
     async def list_tools(_context: object, _params: object) -> types.ListToolsResult:
         return types.ListToolsResult(tools=await desk.ask(tools))
 
-    async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:  # noqa: ANN401 - the SDK's
-        client = _client(context.session.client_params)
-        given = params.arguments or {}
+    async def call_tool(
+        context: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        client, given = _client(context), params.arguments or {}
         return _result(await desk.ask(lambda: calls.tool(params.name, given, client)))
 
     async def list_resources(_context: object, _params: object) -> types.ListResourcesResult:
@@ -75,9 +80,10 @@ def build(desk: Desk, calls: Calls) -> Server[Any]:
         return types.ListResourceTemplatesResult(resource_templates=_templates())
 
     async def read_resource(
-        _context: object, params: types.ReadResourceRequestParams
+        context: ServerRequestContext[Any], params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        answer = await desk.ask(lambda: calls.resource(str(params.uri)))
+        client = _client(context)
+        answer = await desk.ask(lambda: calls.resource(params.uri, client))
         if answer.error is not None:
             raise _protocol_error(answer, answer.error)
         content = types.TextResourceContents(uri=params.uri, mime_type=_MIME, text=answer.text)
@@ -113,8 +119,9 @@ def _templates() -> list[types.ResourceTemplate]:
     ]
 
 
-def _client(params: types.InitializeRequestParams | None) -> str | None:
+def _client(context: ServerRequestContext[Any]) -> str | None:
     """Give the client's name as an agent may have it; it is no error of the caller's if not."""
+    params = context.session.client_params
     name = params.client_info.name if params else ""
     return "".join(char for char in name if char.isprintable())[:NAME_CHARS_MAX].strip() or None
 

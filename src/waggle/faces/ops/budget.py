@@ -68,9 +68,9 @@ def fit(
 
     Lines are dealt in turns: the first of each section, then the second of each, and so on; a
     section that could not have its next line gets no later one. A greater budget shows no less.
-    Headings are always kept, so their cost comes off first.
+    What stands around the lines is the caller's to take off the budget.
     """
-    left = budget - sum(cost(one.name) + cost(more_line(one, 0)) for one in sections)
+    left = budget
     shown = [0] * len(sections)
     for turn in range(max((len(one.lines) for one in sections), default=0)):
         for n, one in enumerate(sections):

@@ -104,10 +104,11 @@ def unvoted(db: sqlite3.Connection, writer: str) -> list[Ballot]:
     return [Ballot(*row) for row in rows]
 
 
-def count_candidates(db: sqlite3.Connection) -> tuple[int, int]:
+def count_candidates(db: sqlite3.Connection) -> tuple[int, int, bool]:
     """Give how many candidates there are of open tasks, and how many tasks these are.
 
-    Among the WINDOW candidates that came here last; those of tasks with a ruling are left out.
+    Among the WINDOW candidates that came here last; those of tasks with a ruling are left out. And
+    tell whether there are older ones.
     """
     candidates, of = db.execute(
         f"""SELECT count(*), count(DISTINCT c.task)
@@ -115,7 +116,8 @@ def count_candidates(db: sqlite3.Connection) -> tuple[int, int]:
         WHERE {_OPEN} AND NOT EXISTS (SELECT 1 FROM ruling r WHERE r.task = c.task)""",  # noqa: S608
         (WINDOW,),
     ).fetchone()
-    return candidates, of
+    older = db.execute("SELECT 1 FROM candidate LIMIT 1 OFFSET ?", (WINDOW,)).fetchone()
+    return candidates, of, older is not None
 
 
 def latest_facts(db: sqlite3.Connection, limit: int) -> list[Fact]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from waggle.eventual import fact_reads, task_claims, task_ready, tasks
 from waggle.eventual.task_claims import Claim
@@ -21,14 +22,12 @@ from waggle.faces.ops.budget import Section, quoted
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.overview import Ballot
 from waggle.faces.ops.present import AgentShape, present_agents
-from waggle.faces.ops.registry import Nothing, Operation
+from waggle.faces.ops.registry import Nothing, Operation, to_json
 from waggle.faces.ops.shapes import short
 from waggle.faces.ops.task_shapes import agent, became, until, writer
 
 TOKENS_MAX = 1500
 """What `prime` costs an agent at most, as text or as JSON, counted as budget.py says."""
-_OWN_TOKENS = 250
-"""Of these: for the head, the next commands, and the names of JSON's fields."""
 LINES_MAX = 8
 """How many lines of a section are shown, if they go into the budget."""
 _TITLE, _NAME, _TERM, _VALUE, _NOTE = 80, 24, 40, 80, 60
@@ -67,22 +66,33 @@ def _prime(ctx: Context, _request: Nothing) -> Prime:
     myself = agents.pop(me, None)
     found = [
         _claimed(db, own),
-        _ready(ready, overview.count_ready(db, now_ms)),
+        _ready(db, ready, overview.count_ready(db, now_ms)),
         _to_vote(ballots),
         _fact_conflicts(db),
         _task_conflicts(db),
         _facts(db),
         _others(list(agents.values())),
     ]
-    return Prime(
+    whole = Prime(
         head=HEAD,
         replica=ctx.space.replica,
         space=ctx.space.name,
         agent=quoted(ctx.by.name, _NAME),
         state=myself.state if myself else "not joined",
-        sections=budget.fit([one for one in found if one.total], TOKENS_MAX - _OWN_TOKENS),
+        sections=[one for one in found if one.total],
         next=list(_next(myself, own, ready, ballots)),
     )
+    return _cut(whole)
+
+
+def _cut(whole: Prime) -> Prime:
+    """Leave out lines until it goes into TOKENS_MAX, as text and as JSON (without a token)."""
+    bare = replace(whole, sections=[replace(one, lines=()) for one in whole.sections])
+    around = max(
+        budget.tokens_at_most("\n".join(_show(bare))),
+        budget.tokens_at_most(to_json(bare).decode()),
+    )
+    return replace(whole, sections=budget.fit(whole.sections, TOKENS_MAX - around))
 
 
 def _own(db: sqlite3.Connection, me: str, now_ms: int) -> list[_Own]:
@@ -140,11 +150,13 @@ def _resume(db: sqlite3.Connection, task: str) -> str:
     return f"; last checkpoint: commit {saved.commit[:12]} of {who}{note}"
 
 
-def _ready(found: list[Task], total: int) -> Section:
+def _ready(db: sqlite3.Connection, found: list[Task], total: int) -> Section:
+    """Give what can be taken, with what another may have left of it."""
     return Section(
         name="ready to take",
         lines=tuple(
             f"{short(one.id)} p{one.body.priority} {quoted(one.body.title, _TITLE)}"
+            f"{_resume(db, one.id)}"
             for one in found
         ),
         total=total,

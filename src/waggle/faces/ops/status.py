@@ -49,7 +49,7 @@ class RemoteShape(Struct, frozen=True, kw_only=True):
 
 
 class CandidateCount(Struct, frozen=True, kw_only=True):
-    """Candidates that wait, among the newest ones."""
+    """Candidates that wait, among the newest overview.WINDOW."""
 
     unvoted: int
     """Without the caller's vote, and not the caller's own."""
@@ -57,6 +57,8 @@ class CandidateCount(Struct, frozen=True, kw_only=True):
     """Of open tasks on which nobody ruled."""
     tasks: int
     """How many tasks these are."""
+    older: bool
+    """Whether there are older candidates, which were not looked at."""
 
 
 class StatusShape(Struct, frozen=True, kw_only=True):
@@ -99,7 +101,7 @@ def _status(ctx: Context, _request: Nothing) -> StatusShape:
     }
     admitted = {name: one.seq for name, one in sorted(space.view.admitted().items())}
     here = {replica: ends[0][1] for replica, ends in sorted(space.folding.ends().items())}
-    candidates, of = overview.count_candidates(db)
+    candidates, of, older = overview.count_candidates(db)
     return StatusShape(
         replica=space.journal.replica,
         space=space.name,
@@ -117,7 +119,7 @@ def _status(ctx: Context, _request: Nothing) -> StatusShape:
         },
         tasks=overview.count_tasks(db, ctx.outside.now_ms()),
         candidates=CandidateCount(
-            unvoted=len(overview.unvoted(db, writer(ctx))), open=candidates, tasks=of
+            unvoted=len(overview.unvoted(db, writer(ctx))), open=candidates, tasks=of, older=older
         ),
         fact_conflicts=fact_reads.count_conflicts(db),
         agents=dict(sorted(Counter(one.state for one in present_agents(ctx)).items())),
@@ -198,11 +200,13 @@ def _show_work(result: StatusShape) -> Iterator[str]:
     tasks, candidates = result.tasks, result.candidates
     counts = f"{tasks.open} open, {tasks.ready} ready, {tasks.claimed} claimed, {tasks.done} done"
     yield f"tasks: {counts}: `waggle task list`"
+    newest = f" (of the newest {overview.WINDOW})" if candidates.older else ""
     if candidates.open:
-        of = f"{candidates.open} of {candidates.tasks} open tasks"
+        of = f"{candidates.open} for {candidates.tasks} open tasks{newest}"
         yield f"candidates: {of}: `waggle choose TASK`"
     if candidates.unvoted:
-        yield f"votes: {candidates.unvoted} candidates without yours: `waggle show TASK --blind`"
+        of = f"{candidates.unvoted} candidates without yours"
+        yield f"votes: {of}: `waggle show TASK --blind`"
     if tasks.conflicts:
         yield f"conflicts: {tasks.conflicts} tasks: `waggle task list --conflicts`"
     if result.fact_conflicts:
