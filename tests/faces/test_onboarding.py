@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from tests.conftest import git
 from tests.race.field import Field
 
+from waggle.base.errors import WaggleError
 from waggle.faces.cli import build
 from waggle.faces.onboarding.instructions import SECTION
 from waggle.faces.onboarding.json_entry import JsonEntry
 from waggle.faces.onboarding.marked import Marked
 from waggle.faces.onboarding.parts import Part, PartError
+from waggle.faces.onboarding.plan import find_presets, plan
 from waggle.faces.onboarding.presets import PRESETS
 from waggle.faces.ops import registry
 
@@ -361,6 +363,16 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(field: Field) -> None:
     done = field.waggle("init", "--agent", "cursor", "--json")
     assert done.status == 7, done
     assert ".cursor" in done.object["error"]["message"]
+
+
+def test_a_file_that_somebody_changes_meanwhile_is_not_overwritten(field: Field) -> None:
+    path = field.top / ".mcp.json"
+    planned = plan(str(field.top), find_presets(["claude"]), remove=False)
+    path.write_text("{}")
+    with pytest.raises(WaggleError) as caught:
+        planned.carry_out()
+    assert caught.value.code == "would_lose"
+    assert path.read_text() == "{}"
 
 
 def test_permissions_stay(field: Field) -> None:

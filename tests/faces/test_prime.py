@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import string
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,18 +55,34 @@ def test_a_longer_text_never_costs_less(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
-    [
-        ("", 0),
-        ("the", 1),
-        ("waggle prime", 4),
-        ("3f2a91c4", 7),
-        ("12345", 2),
-        ("a\n\nb", 4),
-        ("蜂", 3),
-    ],
-)
+    [("", 0), ("the", 2), ("waggle prime", 8), ("3f2a91c4", 7), ("12345", 2), ("a\n\nb 1", 6),
+     ("蜂", 3)],
+)  # fmt: skip
 def test_tokens_are_counted_by_kinds_of_signs(text: str, tokens: int) -> None:
     assert tokens_at_most(text) == tokens
+
+
+ALPHABETS = (
+    "0123456789", "0123456789abcdef", string.ascii_lowercase, string.ascii_uppercase, "bgjkqvwxz",
+    string.ascii_letters, string.ascii_letters + string.digits, string.punctuation,
+    "".join(map(chr, range(0xA0, 0x3000))), "".join(map(chr, range(0x4E00, 0x9FA5))), "🐝👩🏽‍🚀",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
+def test_a_real_tokenizer_never_finds_more(name: str) -> None:
+    tokenizer = pytest.importorskip("bpe_openai", reason="bpe-openai, of the group dev, is missing")
+    encoding = tokenizer.get_encoding(name)
+    draw = random.Random(7)
+    for alphabet in ALPHABETS:
+        for longest in (1, 3, 9, 100):
+            words = (
+                "".join(draw.choices(alphabet, k=draw.randint(1, longest))) for _ in range(300)
+            )
+            text = " ".join(words)
+            assert len(encoding.encode(text)) <= tokens_at_most(text), (alphabet[:20], longest)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert len(encoding.encode(readme)) <= tokens_at_most(readme)
 
 
 @given(SECTIONS, st.integers(0, 400))
@@ -84,14 +104,14 @@ def test_a_greater_budget_shows_no_less(sections: list[Section], budget: int, mo
         assert len(one.lines) <= len(other.lines)
 
 
-@given(st.text(max_size=100), st.integers(1, 50))
-def test_words_of_others_stay_within_one_pair_of_quotes(text: str, chars: int) -> None:
-    data = quoted(text, chars)
+@given(st.text(max_size=100), st.integers(3, 50))
+def test_words_of_others_stay_within_one_pair_of_quotes(text: str, size: int) -> None:
+    data = quoted(text, size)
     assert data.isprintable()
     assert data.count('"') == 2
     assert data.startswith('"')
     assert data.endswith('"')
-    assert len(data) <= chars + 2
+    assert len(data.encode()) <= size + 2
 
 
 # --- the operation -----------------------------------------------------------------------------

@@ -17,8 +17,8 @@ class Near:
 
     def __init__(self, field: Field, who: Who | None = None) -> None:
         self.field = field
-        context = Context(cwd=str(field.top), environ=field.env, outside=machine.outside())
-        self.calls = Calls(context, who)
+        self.context = Context(cwd=str(field.top), environ=field.env, outside=machine.outside())
+        self.calls = Calls(self.context, who)
 
     def close(self) -> None:
         """Close the store."""

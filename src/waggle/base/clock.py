@@ -39,5 +39,9 @@ def from_the_future(at: int, wall_ms: int) -> bool:
 
 
 def observe(last: int, seen: int, wall_ms: int) -> int:
-    """Give the clock after a stamp was received: never past the wall clock and its drift."""
-    return last if from_the_future(seen, wall_ms) else max(last, seen)
+    """Give the clock after a stamp was received; one far ahead of the wall clock is not followed.
+
+    Only half the drift is given away: with all of it a wall clock that is set back by a moment
+    would find its own log in the future.
+    """
+    return last if from_the_future(seen, wall_ms + DRIFT_MS_MAX // -2) else max(last, seen)

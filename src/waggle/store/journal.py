@@ -14,7 +14,7 @@ import sqlite3
 import sys
 from contextlib import contextmanager
 
-from waggle.base.clock import DRIFT_MS_MAX, from_the_future, stamp
+from waggle.base.clock import DRIFT_MS_MAX, from_the_future, observe, stamp
 from waggle.base.errors import WaggleError
 from waggle.base.ids import digest, genesis
 from waggle.log.line import line as make_line
@@ -220,14 +220,16 @@ class Journal:
         ).fetchone()
         return row or (0, genesis(space, self.replica), 0)
 
-    def append(self, space: str, pending: Sequence[Pending], wall_ms: int) -> list[Written]:
+    def append(
+        self, space: str, pending: Sequence[Pending], wall_ms: int, seen_at: int = 0
+    ) -> list[Written]:
         """Append entries in one durable transaction; all of them or none.
 
-        Raises ClockAheadError where the log is ahead of the wall clock, `environment` and
+        `seen_at` is the latest stamp that the writer could see; theirs come after it. Raises ClockAheadError where the log is ahead of the wall clock, `environment` and
         `busy` where nothing was appended, `in_doubt` where the disk failed in the middle.
         """
         with self.transaction() as db:
-            written = write(db, space, pending, wall_ms)
+            written = write(db, space, pending, wall_ms, seen_at)
         ring(os.path.dirname(self.path))
         return written
 
@@ -247,7 +249,11 @@ class Journal:
 
 
 def write(
-    db: sqlite3.Connection, space: str, pending: Sequence[Pending], wall_ms: int
+    db: sqlite3.Connection,
+    space: str,
+    pending: Sequence[Pending],
+    wall_ms: int,
+    seen_at: int = 0,
 ) -> list[Written]:
     """Append entries within an open transaction; see `Journal.append`."""
     meta: dict[str, str] = dict(db.execute("SELECT name, value FROM meta").fetchall())
@@ -257,7 +263,8 @@ def write(
     seq, last, at = head or (0, genesis(space, meta.get("replica", "")), 0)
     if from_the_future(at, wall_ms):
         raise ClockAheadError(f"the log is more than {DRIFT_MS_MAX // 60_000} minutes ahead")
-    at, now, raw = max(at, int(meta.get("clock", 0))), stamp(wall_ms), bytes.fromhex(last)
+    at = observe(max(at, int(meta.get("clock", 0))), seen_at, wall_ms)
+    now, raw = stamp(wall_ms), bytes.fromhex(last)
     written: list[Written] = []
     rows: list[tuple[str, int, str, int, bytes]] = []
     for item in pending:

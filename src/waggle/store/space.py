@@ -153,13 +153,18 @@ class Space:
         if carried:
             self.objects.keep(carried)
         try:
-            written = self.journal.append(self.name, pending, self.outside.now_ms())
+            written = self._append(pending)
         except ClockAheadError:
             self._leave_the_future()
-            written = self.journal.append(self.name, pending, self.outside.now_ms())
+            written = self._append(pending)
         if written and written[-1].seq - self.journal.sealed(self.name) >= SEAL_ENTRIES:
             self.seal()
         return written
+
+    def _append(self, pending: Sequence[Pending]) -> list[Written]:
+        # What is written comes after all that this view has shown, on whatever device it was made.
+        now_ms, seen_at = self.outside.now_ms(), self.view.latest()
+        return self.journal.append(self.name, pending, now_ms, seen_at)
 
     def _pending(self, draft: Draft, who: Mapping[str, str]) -> Pending:
         content = list(draft.content.items())

@@ -209,6 +209,11 @@ class View:
         rows = self.db.execute("SELECT replica, seq, id, at FROM admitted").fetchall()
         return {replica: Head(seq, entry, at) for replica, seq, entry, at in rows}
 
+    def latest(self) -> int:
+        """Give the latest stamp among the ends of what was folded; 0 where nothing was."""
+        row: tuple[int | None] = self.db.execute("SELECT max(at) FROM admitted").fetchone()
+        return row[0] or 0
+
     def admit(self, replica: str, head: Head) -> None:
         """Move the admitted vector, within the transaction that folded up to `head`."""
         self.db.execute(

@@ -70,8 +70,11 @@ def _read(arguments: Sequence[str]) -> _Words | None:
     return words
 
 
-def _resolve(store_dir: str, space: str, prefix: str, journal: Journal) -> str | None:
-    """Give the candidate's id if the view knows it and nothing unfolded can fit the prefix too."""
+def _resolve(store_dir: str, space: str, prefix: str, journal: Journal) -> tuple[str, int] | None:
+    """Give the candidate's id and the latest stamp of what the view has shown.
+
+    None unless the view knows the candidate, and nothing unfolded can fit the prefix too.
+    """
     path = os.path.join(store_dir, "view", f"{space}.db")
     if not os.path.exists(path):
         return None
@@ -79,6 +82,7 @@ def _resolve(store_dir: str, space: str, prefix: str, journal: Journal) -> str |
     try:
         span = (prefix, prefix + "g")
         rows = view.execute("SELECT id FROM candidate WHERE id >= ? AND id < ?", span).fetchall()
+        (latest,) = view.execute("SELECT max(at) FROM admitted").fetchone()
         folded = dict(view.execute("SELECT replica, seq FROM admitted").fetchall())
     finally:
         view.close()
@@ -91,7 +95,7 @@ def _resolve(store_dir: str, space: str, prefix: str, journal: Journal) -> str |
         after = folded.get(journal.replica, 0)
         if any(entry.startswith(prefix) for _, entry, _ in journal.read(space, after)):
             return None
-    return str(rows[0][0])
+    return str(rows[0][0]), latest or 0
 
 
 def vote(arguments: Sequence[str]) -> int | None:
@@ -109,13 +113,14 @@ def vote(arguments: Sequence[str]) -> int | None:
         journal = Journal(store_dir)
         by = acting(environ, values.get("--as"), values.get("--model"), values.get("--vendor"))
         key = check_key(values.get("--key"))
-        candidate = _resolve(store_dir, space, check_prefix(words.candidate), journal)
-        if candidate is None or current(store_dir, journal) is None:
+        found = _resolve(store_dir, space, check_prefix(words.candidate), journal)
+        if found is None or current(store_dir, journal) is None:
             return None
+        candidate, seen_at = found
         fields = {"candidate": candidate, "score": words.score}
         pending = Pending(body("vote.cast", by, fields, key=key), key=key)
         sealed = journal.sealed(space)  # asked first: after the append nothing may fail any more
-        written = journal.append(space, [pending], machine.now_ms())[0]
+        written = journal.append(space, [pending], machine.now_ms(), seen_at)[0]
     except (WaggleError, ClockAheadError, sqlite3.Error) as error:
         if isinstance(error, WaggleError) and not error.kind.definite:
             # It may have happened: repeating it is the caller's decision, not ours.

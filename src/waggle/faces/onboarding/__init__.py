@@ -1,6 +1,7 @@
 """What an agent needs in a work tree so that it uses waggle, put in and taken out without a trace.
 
     parts.py          what a part of somebody else's file is: the seam
+    json_text.py      a JSON text with the places of what stands in it
     json_entry.py     a part: one member of a JSON object
     marked.py         a part: lines between two markers
     toml_entry.py     a part: one table of a TOML file, between markers

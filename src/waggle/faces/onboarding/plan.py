@@ -58,9 +58,19 @@ class Plan(Struct, frozen=True):
     remove: bool
 
     def carry_out(self) -> list[Change]:
-        """Write what differs; raise `environment` at the first that fails, the rest undone."""
+        """Write what differs.
+
+        Raises at the first file that fails, with the rest undone: `environment` where it cannot be
+        written, `would_lose` where somebody changed it since this was planned.
+        """
         for where, file in self.files.items():
             if file.before != file.after:
+                if _is_changed(where, file):
+                    raise WaggleError(
+                        "would_lose",
+                        f"{file.path} was changed by somebody else just now",
+                        "Repeat the command: what is done already stays as it is.",
+                    )
                 files.write(where, file.after)
         return [file.change(remove=self.remove) for file in self.files.values()]
 
@@ -98,7 +108,7 @@ def plan(tree: str | None, presets: Sequence[Preset], *, remove: bool) -> Plan:
             notes.append(f"{_choose(tree, preset.instructions)} stays: {', '.join(others)} read it")
         else:
             _edit(tree, preset.instructions, SECTION, found, remove=remove)
-    return Plan(found, tuple(notes), remove)
+    return Plan(found, tuple(dict.fromkeys(notes)), remove)
 
 
 def _choose(tree: str, paths: Sequence[str]) -> str:
@@ -114,7 +124,7 @@ def _edit(
     try:
         where = files.locate(tree, path)
         if where not in found:
-            text = files.read(where)
+            text = _read(where, path)
             found[where] = _File(path, text, text)
         file = found[where]
         if not remove:
@@ -128,15 +138,29 @@ def _edit(
             f"{path} was left as it is: {error}",
             f"Nothing was changed. Correct it and repeat, or {words} by hand.",
         ) from error
+    file.after = edited.text
+    if edited.note is not None:
+        file.notes.append(edited.note)
+
+
+def _read(where: str, path: str) -> str | None:
+    """Give a file's text; raise PartError, or `environment` where it cannot be read at all."""
+    try:
+        return files.read(where)
     except OSError as error:
         raise WaggleError(
             "environment",
             f"cannot read {path}: {error.strerror}",
-            "Nothing was changed. Make it a file that can be read, then repeat.",
+            "Make it a file that can be read, then repeat.",
         ) from error
-    file.after = edited.text
-    if edited.note is not None:
-        file.notes.append(edited.note)
+
+
+def _is_changed(where: str, file: _File) -> bool:
+    """Tell whether a file is no longer as it was planned for."""
+    try:
+        return _read(where, file.path) != file.before
+    except PartError:
+        return True  # it was a text that could be edited
 
 
 def _readers(tree: str, preset: Preset, leaving: Sequence[Preset]) -> list[str]:
