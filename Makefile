@@ -40,8 +40,9 @@ bench-choice: .venv/installed ## replay real results through the choice rules (D
 repair-table: .venv/installed ## tabulate which repair agent wins, over 20 seeds
 	$(BIN)/python -m bench.repair
 
-docs: .venv/installed ## write docs/REFERENCE.md from the code
+docs: .venv/installed ## write docs/REFERENCE.md and docs/MCP.md from the code
 	$(BIN)/python tools/reference.py > docs/REFERENCE.md
+	$(BIN)/python tools/mcp_page.py > docs/MCP.md
 
 soak: .venv/installed ## the randomised tests with thousands of examples
 	WAGGLE_TESTS=soak $(BIN)/python -m pytest -n auto --dist worksteal \

@@ -43,6 +43,7 @@ def test_a_blind_ballot_hides_who_and_how_many(field: Field) -> None:
     one = publish(field, "ann-the-author", "the text", "--summary", "by me, ann", "--confidence",
                   "77", "--model", "secret-model")  # fmt: skip
     field.json("vote", one, "--up", "--as", "voter-vic")
+    field.json("checkpoint", "--note", "mine", "--as", "ann-the-author")
     blind = field.json("show", "--blind")
     (candidate,) = blind["candidates"]
     assert candidate["id"] == one

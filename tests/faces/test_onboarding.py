@@ -145,7 +145,8 @@ def test_an_entry_of_the_users_own_is_left_as_it_is(entry: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{", '{"a": 1', '{"mcpServers": []}', '{"mcpServers": {}, "mcpServers": {}}',
-     '{"a": NaN}', '{"a": "\n"}', "{} {}", "{,}", "[" * 100_000, '{"a": ' * 100_000, "/*", '"{'],
+     '{"a": NaN}', '{"a": "\n"}', "{} {}", "{,}", "[" * 100_000, '{"a": ' * 100_000, "/*", '"{',
+     "/*" * 500_000, '\\"' * 500_000],
 )  # fmt: skip
 def test_what_cannot_be_edited_is_refused(text: str) -> None:
     with pytest.raises(PartError):

@@ -20,7 +20,8 @@ from waggle.eventual.tasks import TaskAdd
 from waggle.faces.ops import registry
 from waggle.faces.ops.budget import Section, fit, line_cost, more_line, quoted, tokens_at_most
 from waggle.faces.ops.context import Context
-from waggle.faces.ops.prime import LINES_MAX, PRIME, TOKENS_MAX, Prime
+from waggle.faces.ops.prime import PRIME, TOKENS_MAX, Prime
+from waggle.faces.ops.prime_sections import LINES_MAX
 from waggle.faces.ops.registry import Nothing
 from waggle.log.entry import Agent, Body
 from waggle.store.space import Draft, Space

@@ -12,7 +12,9 @@ import pytest
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
+from waggle.store.git import MissingObjectError
 from waggle.store.logs import Logs
+from waggle.store.sealing import Sealer
 from waggle.store.signers import SIGNERS_FILE
 from waggle.store.space import Draft, Space
 from waggle.store.verify import verify
@@ -153,6 +155,35 @@ def test_nothing_of_the_users_is_touched(world: World, space: Space) -> None:
     branches = world.git(space.repository, "branch", "--list")
     assert len(branches.splitlines()) == 1
     assert world.git(space.repository, "stash", "list") == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["/etc/passwd", "../../../../../../etc/passwd", "aa/../../../../config", "", "\0" * 40]
+)
+def test_what_a_strangers_bytes_call_an_object_names_no_path(
+    world: World, space: Space, text: str
+) -> None:
+    del world
+    for oid in (text, text.ljust(40, "/")):
+        with pytest.raises(MissingObjectError):
+            space.objects.raw(oid)
+        commit = space.objects.blob(f"tree {oid}\n".encode())
+        with pytest.raises(MissingObjectError):
+            space.objects.file(commit, "entries.jsonl")
+
+
+def test_entries_that_come_while_it_seals_wait_for_the_next_time(world: World) -> None:
+    space = world.space("busy")
+    world.task(space, "first")
+    other = world.space(space.repository)
+
+    def write(phase: str) -> None:
+        if phase == "sealed":
+            world.task(other, "meanwhile")
+
+    sealer = Sealer(space.journal, space.objects, space.owner, write)
+    assert [(one.first, one.last) for one in sealer.seal(space.name)] == [(1, 1)]
+    assert [(one.first, one.last) for one in sealer.seal(space.name)] == [(2, 2)]
 
 
 def test_hooks_of_the_user_never_run(world: World) -> None:

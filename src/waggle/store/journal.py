@@ -225,8 +225,9 @@ class Journal:
     ) -> list[Written]:
         """Append entries in one durable transaction; all of them or none.
 
-        `seen_at` is the latest stamp that the writer could see; theirs come after it. Raises ClockAheadError where the log is ahead of the wall clock, `environment` and
-        `busy` where nothing was appended, `in_doubt` where the disk failed in the middle.
+        `seen_at` is the latest stamp that the writer could see; theirs come after it. Raises
+        ClockAheadError where the log is ahead of the wall clock, `environment` and `busy` where
+        nothing was appended, `in_doubt` where the disk failed in the middle.
         """
         with self.transaction() as db:
             written = write(db, space, pending, wall_ms, seen_at)

@@ -22,6 +22,7 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from waggle.base.errors import WaggleError
+from waggle.base.ids import is_hex
 from waggle.base.limits import CONTENT_BYTES_HARD_MAX
 from waggle.store.git import (
     FOLDER_BYTES_MAX,
@@ -34,6 +35,7 @@ from waggle.store.git import (
 )
 from waggle.store.identity import sync_folder
 
+OID_CHARS = 40
 REF_LOCK_STALE_S = 10
 """Age in seconds from which a ref's lock may be taken for what a killed git left behind."""
 _GC_S_MAX = 12 * 3600
@@ -163,6 +165,8 @@ class Objects:
         With `bytes_max`, raise TooLargeError where its header states more: a few KiB of deflated
         zeros are 100 MB, and whoever pushes to a remote of ours may send them.
         """
+        if not is_hex(oid, OID_CHARS):
+            raise MissingObjectError(oid)  # it came out of a stranger's bytes, and names a path
         loose = self._read_loose(oid, bytes_max)
         if loose is not None:
             return loose

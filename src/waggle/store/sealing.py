@@ -98,13 +98,19 @@ class Sealer:
         self.reached = reached
 
     def seal(self, space: str) -> list[Sealed]:
-        """Seal all that is journalled; give the new frames."""
+        """Seal all that is journalled by now; give the new frames.
+
+        What comes meanwhile waits for the next time: writers that do not pause would hold it up.
+        """
         sealed: list[Sealed] = []
+        end = self.journal.head(space)[0]
         while (plan := self._plan(space)) is not None:
             self.reached("planned")
             sealed.append(self._carry_out(plan))
             self.reached("sealed")
             self._trim(space, keep_from=plan.first)
+            if plan.last >= end:
+                break
         if not sealed:
             self._mend(space)
         return sealed

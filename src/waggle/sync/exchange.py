@@ -19,6 +19,7 @@ from msgspec import Struct
 from waggle.store.discovery import Finding, frame_end
 from waggle.store.logs import Logs
 from waggle.store.sealing import Sealed
+from waggle.sync import last
 from waggle.sync.beats import Carried, Carrier
 from waggle.sync.receive import Received, mirror, receive
 from waggle.sync.remotes import Remote
@@ -136,13 +137,16 @@ class Exchange:
                 raise
         self.seal()
         replica = self.space.replica
+        reports = tuple(map(self._report, talks))
+        kinds = {one.remote: one.trouble and one.trouble.kind for one in reports}
+        last.note(self.space.store_dir, self.space.name, kinds, self.space.outside.now_ms())
         return Report(
             space=self.space.name,
             replica=replica,
             was=was if was != replica else None,
             sealed=sum(one.last - one.first + 1 for one in self.sealed),
             head=self.space.journal.head(self.space.name)[0],
-            remotes=tuple(map(self._report, talks)),
+            remotes=reports,
         )
 
     def _carrier(self, remote: Remote) -> Carrier:

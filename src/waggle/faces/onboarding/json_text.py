@@ -15,8 +15,10 @@ from msgspec import Struct
 from waggle.faces.onboarding.parts import PartError, line_end
 
 SPACE = " \t\r\n"
-_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=[ \t\r\n]*[}\]])', re.DOTALL)
+# What is not closed reaches to the end: searched from there on again, it would cost the square.
+_STRING = r'("(?:[^"\\]|\\.)*(?:"|\Z))'
+_COMMENT = re.compile(_STRING + r"|//[^\r\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_TRAILING = re.compile(_STRING + r"|,(?=[ \t\r\n]*[}\]])", re.DOTALL)
 
 
 def _no_constant(name: str) -> None:

@@ -118,7 +118,8 @@ def _show(ctx: Context, request: ShowRequest) -> Shown:
         wanted = ctx.candidate(request.id)
         task = ctx.task(ballot.task_of(db, wanted))
     standings = ballot.read(db, task.id).standings
-    listed = [] if request.blind else runs(db, task.id)
+    # Runs and checkpoints bear the names of agents.
+    listed, saved = ([], []) if request.blind else (runs(db, task.id), checkpoints(db, task.id))
     return Shown(
         task=task.id,
         title=task.body.title,
@@ -131,8 +132,7 @@ def _show(ctx: Context, request: ShowRequest) -> Shown:
         ],
         runs=[_run_shape(run) for run in listed],
         checkpoints=[
-            CheckpointShape(run=one.run, commit=one.commit, n=one.n, size=one.size)
-            for one in checkpoints(db, task.id)
+            CheckpointShape(run=one.run, commit=one.commit, n=one.n, size=one.size) for one in saved
         ],
     )
 

@@ -138,6 +138,10 @@ def _show_remote(one: Exchanged, report: Report) -> Iterator[str]:
     if one.trouble is not None:
         yield f"{name}: {one.trouble.kind}: {printable(one.trouble.text)}"
         yield f"  {one.trouble.next_step}"
+    for replica, why in one.beats.refused.items():
+        yield f"beats refused: {printable(replica, 12)}: {printable(why)}"
+    if one.beats.trouble is not None:
+        yield f"{name}: beats: {one.beats.trouble.kind}: {printable(one.beats.trouble.text)}"
     for finding in one.findings:
         where = f"{finding.replica[:12]} seq {finding.seq}"
         yield f"{finding.kind}: {where}: {printable(finding.what)}"
