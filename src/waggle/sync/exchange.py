@@ -138,7 +138,7 @@ class Exchange:
         self.seal()
         replica = self.space.replica
         reports = tuple(map(self._report, talks))
-        kinds = {one.remote: one.trouble and one.trouble.kind for one in reports}
+        kinds = {one.remote: one.trouble.kind if one.trouble else None for one in reports}
         last.note(self.space.store_dir, self.space.name, kinds, self.space.outside.now_ms())
         return Report(
             space=self.space.name,
