@@ -29,6 +29,7 @@ from bench.speed import (
     plots,
     racing,
     rebuilding,
+    shared,
     syncing,
     world,
 )
@@ -56,12 +57,13 @@ def run(sizes: Sizes, work: Path, out: Path) -> list[Section]:
     read = next(step for step in steps if step.votes == sizes.sealed)
     processes = commands.measure(sizes, read, work)
     syncs = syncing.measure(sizes, steps, work)
+    states = shared.measure(sizes, work)
     counts = [step.votes for step in steps]
     axes = ("votes in the log", "reading a choice, ms")
     plots.draw(out.with_name(choices.plot), counts, reads, scale=1e-3, axes=axes)
     axes = ("sealed entries", "rebuilding the view, s")
     plots.draw(out.with_name(rebuilds.plot), counts, times, scale=1.0, axes=axes)
-    return [appends, choices, rebuilds, packs, processes, races, *syncs]
+    return [appends, choices, rebuilds, packs, processes, races, *syncs, *states]
 
 
 def summary(sections: list[Section]) -> list[str]:

@@ -58,6 +58,24 @@ class Sizes:
     """Steps of the ladder that a new device fetches, and how often."""
     replicas: int
     """Logs on a remote with many."""
+    shared_rounds: int
+    """Batches of each kind of shared state."""
+    shared_singles: int
+    """Entries of each kind, one by one."""
+    open_tasks: tuple[int, ...]
+    """In the sets whose ready lists are compared."""
+    facts: tuple[int, ...]
+    """In the views whose reads are compared."""
+    shared_reads: int
+    """Repetitions of each of these reads."""
+    server_starts: int
+    server_calls: int
+    beaters: int
+    """Agents that beat through the simulated time, on all devices."""
+    day_s: int
+    """The simulated time, in seconds."""
+    day_sync_s: int
+    """Simulated seconds between two syncs of a device."""
 
 
 FULL = Sizes(
@@ -96,6 +114,16 @@ FULL = Sizes(
     writer_limit_s=20,
     devices=((100_000, 3), (1_000_000, 1)),
     replicas=1000,
+    shared_rounds=10,
+    shared_singles=100,
+    open_tasks=(10_000, 100_000),
+    facts=(10_000, 1_000_000),
+    shared_reads=200,
+    server_starts=10,
+    server_calls=200,
+    beaters=50,
+    day_s=86_400,
+    day_sync_s=600,
 )
 QUICK = Sizes(
     append_block=10,
@@ -133,4 +161,14 @@ QUICK = Sizes(
     writer_limit_s=5,
     devices=((40, 1), (200, 1)),
     replicas=5,
+    shared_rounds=2,
+    shared_singles=2,
+    open_tasks=(40, 80),
+    facts=(100, 400),
+    shared_reads=3,
+    server_starts=1,
+    server_calls=2,
+    beaters=4,
+    day_s=60,
+    day_sync_s=30,
 )

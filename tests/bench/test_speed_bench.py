@@ -27,6 +27,11 @@ SECTIONS = [
     "The live path",
     "Many writers",
     "Syncing by git",
+    "Shared state",
+    "The task set",
+    "Facts",
+    "Beats",
+    "Agents by MCP",
 ]
 FIGURE = re.compile(r"[\d,.]+ \S+( \([\d,.]+ to [\d,.]+\))?")
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,7 @@ class Watch:
         names = {f"net:[{number}]" for number in numbers}
         found = [f"process {pid}" for pid in processes_within(numbers)]
         mine = {Path(f"/proc/{os.getpid()}/fd/{handle}") for handle in self._handles}
-        for link in set(Path("/proc").glob("[0-9]*/fd/*")) - mine:
+        for link in _open_files() - mine:
             try:
                 name = os.readlink(link)
             except OSError:  # it was closed meanwhile, or is another user's
@@ -268,6 +269,15 @@ class Watch:
                 found.append(f"{link}: {name}")
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
         return found + [f"mount of {name}" for name in names if name in mounts]
+
+
+def _open_files() -> set[Path]:
+    """Give the links to open files of all processes; some end while they are looked at."""
+    found: set[Path] = set()
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):
+            found.update(folder.iterdir())
+    return found
 
 
 @pytest.fixture

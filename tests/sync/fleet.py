@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ from waggle.sync.transport import Transport
 START_MS = 1_767_225_600_000
 YEAR_MS = 365 * 24 * 3600 * 1000
 DEVICES, REMOTES = 5, 3
-TRIES_MAX = 50
+PATIENCE_S = 90.0
 AGENTS = ("ann", "bob", "eve")
 CRASHES = ("plan", "planned", "objects", "ref", "sealed", "fetched", "received", "pushed")
 
@@ -342,10 +343,11 @@ class Fleet:
 
     def _sync_well(self, device: Device, number: int) -> None:
         """Sync, again where its answer says so: git of a killed sync may still hold a lock."""
-        for _ in range(TRIES_MAX):
+        end = time.monotonic() + PATIENCE_S
+        while True:
             report = device.sync([number])
             troubles = [one.trouble for one in report.remotes if one.trouble]
-            if not any(trouble.again for trouble in troubles):
+            if not any(one.again for one in troubles) or time.monotonic() > end:
                 break
             self.count["sync: again, as it said"] += 1
         assert not troubles, report

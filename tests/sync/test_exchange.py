@@ -137,6 +137,27 @@ def test_a_remote_that_went_back_is_not_believed(world: World, hub: Path) -> Non
     assert only(sync(one, remote(hub))).findings == ()
 
 
+@pytest.mark.parametrize("where", ["refs/waggle-remote/hub/main/x.lock", "packed-refs.lock"])
+def test_what_a_killed_git_locked_is_freed_after_a_while(
+    world: World, hub: Path, where: str
+) -> None:
+    one, two = world.space("one"), world.space("two")
+    world.task(one)
+    sync(one, remote(hub))
+    where = where.replace("x", one.replica)
+    lock = Path(two.repository.common_dir, where)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    if where.startswith("refs"):
+        trouble = only(sync(two, remote(hub))).trouble
+        assert trouble is not None
+        assert (trouble.kind, trouble.again) == ("busy", True)
+        assert ".lock" in trouble.text
+    os.utime(lock, (0, 0))
+    assert only(sync(two, remote(hub))).trouble is None
+    assert admitted(two) == {one.replica: 1}
+
+
 def test_a_reset_remote_gets_everything_again(world: World, hub: Path) -> None:
     one, two = world.space("one"), world.space("two")
     world.task(one)

@@ -16,6 +16,7 @@ import socket
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha1
 
 import pygit2
@@ -300,6 +301,23 @@ class Objects:
         finally:
             os.close(handle)
             os.remove(lock)
+
+    def clear_stale_locks(self, prefix: str) -> int:
+        """Take away locks of the refs under a prefix, and of packed refs, that a killed git left.
+
+        Gives how many. The prefix is one of our own; a lock is stale as in `mend_ref`.
+        """
+        folder = os.path.join(self.common_dir, *prefix.strip("/").split("/"))
+        locks = [os.path.join(self.common_dir, "packed-refs.lock")]
+        for here, _, names in os.walk(folder):
+            locks += [os.path.join(here, name) for name in names if name.endswith(".lock")]
+        count = 0
+        for lock in locks:
+            with suppress(FileNotFoundError):  # it was no stale one: its git has just ended
+                if self._stale(lock):
+                    os.remove(lock)
+                    count += 1
+        return count
 
     def _stale(self, lock: str) -> bool:
         made = os.stat(lock).st_mtime

@@ -84,6 +84,7 @@ class _Talk:
         self.off: frozenset[str] = frozenset()
         self.pushed: set[str] = set()
         self.pushes = 0
+        self.mended = False
         self.trouble: Trouble | None = None
 
     def take(self, received: Received) -> None:
@@ -181,8 +182,16 @@ class Exchange:
         """Take what a job brought; give what has to be done next with this remote, if anything."""
         if isinstance(result, Fetched):
             self._fetched(talk, result)
-            return self._push(talk)
+            return self._fetch(talk) if self._mended(talk) else self._push(talk)
         return self._fetch(talk) if self._pushed(talk, result) else None
+
+    def _mended(self, talk: _Talk) -> bool:
+        """Tell whether locks that a killed git left are out of the way now; once a sync."""
+        if talk.mended or talk.trouble is None or talk.trouble.kind != "busy":
+            return False
+        tracking = talk.remote.tracking(self.space.name)
+        talk.mended = self.space.objects.clear_stale_locks(tracking) > 0
+        return talk.mended
 
     def _fetch(self, talk: _Talk) -> _Job:
         beside = talk.beats.specs(self.hidden)

@@ -72,8 +72,11 @@ class Job:
         with self._lock:
             if self._stopped.is_set():
                 return Ended(status=None, out=b"", said="")
-            process = self._running = _Process(argv, self._cwd, self._environ)
+            process = self._running = _Process()
         try:
+            process.start(argv, self._cwd, self._environ)
+            if self._stopped.is_set():
+                process.end()  # it was not there yet when it was stopped
             process.over.wait()
         except BaseException:  # Ctrl-C
             process.end()
@@ -98,7 +101,17 @@ class Job:
 class _Process:
     """A git that runs, in a session of its own."""
 
-    def __init__(self, argv: Sequence[str], cwd: str, environ: Mapping[str, str]) -> None:
+    _popen: subprocess.Popen[bytes] | None = None
+    _out: _Reader
+    _said: _Reader
+    status = 0
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        """Set when git itself has ended."""
+
+    def start(self, argv: Sequence[str], cwd: str, environ: Mapping[str, str]) -> None:
+        """Start it; raise `environment` where it cannot be. Ctrl-C may come at any step."""
         try:
             self._popen = subprocess.Popen(
                 argv,
@@ -116,34 +129,26 @@ class _Process:
                 f"cannot run git here: {error}",
                 "Install git 2.36 or newer and put it on PATH; check that the folder exists.",
             ) from error
-        self.over = threading.Event()
-        """Set when git itself has ended."""
-        self.status = 0
         assert self._popen.stdout is not None  # noqa: S101 - it was asked for
         assert self._popen.stderr is not None  # noqa: S101 - the same
         self._out = _Reader(self._popen.stdout, ANSWER_BYTES_MAX, whole=True)
         self._said = _Reader(self._popen.stderr, SAID_BYTES_MAX, whole=False)
-        threading.Thread(target=self._reap, daemon=True).start()
+        threading.Thread(target=self._reap, args=(self._popen,), daemon=True).start()
 
-    def _reap(self) -> None:
-        self.status = self._popen.wait()
+    def _reap(self, popen: subprocess.Popen[bytes]) -> None:
+        self.status = popen.wait()
         self.over.set()
 
     def end(self) -> None:
         """End it and its children: asked first, so that it takes its lock files away."""
-        self._signal(at_once=False)
-        if not self.over.wait(GRACE_S):
-            self._signal(at_once=True)
-            self.over.wait()
-        self._signal(at_once=True)  # children that outlived it
-
-    def _signal(self, *, at_once: bool) -> None:
-        # The group may be gone already: then there is nothing left to end.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                self._popen.kill()
-            else:
-                os.killpg(self._popen.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+        popen = self._popen
+        if popen is None:
+            return
+        _signal(popen, at_once=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is told again
+            popen.wait(GRACE_S)
+        _signal(popen, at_once=True)  # and children that outlived it
+        popen.wait()
 
     def ended(self) -> Ended:
         """Give how it ended, once it is over; it failed where its answer is not whole."""
@@ -154,6 +159,15 @@ class _Process:
             status = status or 1
             said += f"\nthe answer is longer than {self._out.limit} bytes, or does not end"
         return Ended(status=status, out=bytes(self._out.data), said=said)
+
+
+def _signal(popen: subprocess.Popen[bytes], *, at_once: bool) -> None:
+    # The group may be gone already: then there is nothing left to end.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            popen.kill()
+        else:
+            os.killpg(popen.pid, signal.SIGKILL if at_once else signal.SIGTERM)
 
 
 class _Reader(threading.Thread):

@@ -132,7 +132,8 @@ _CREDENTIALS = re.compile(r"(?<=://)\S*@")
 _SECRETS = re.compile(r"((?:token|password|secret|authorization)[=:]\s*)[^\s&']+", re.IGNORECASE)
 _NOISE = re.compile(
     r"hint: |remote: *\Z|error: failed to push some refs|please make sure you have|Done\Z|To \S+\Z"
-    r"|and the repository exists",
+    r"|and the repository exists|.*opened by 'git commit'|are terminated then|may have crashed"
+    r"|remove the file manually",
     re.IGNORECASE,
 )
 _WAIT = re.compile(r"(?:try again in|retry.after:?) (\d{1,6})\b", re.IGNORECASE)

@@ -295,9 +295,9 @@ class Ruled(Struct, frozen=True, kw_only=True):
 
 
 def _ruling(ctx: Context, request: RulingRequest) -> Ruled:
-    space, task = ctx.space, ctx.task(request.task)
+    space = ctx.space
     key = operator.ruling_here(ctx.environ, space.config.operators)
-    public = operator.public(key)
+    public, task = operator.public(key), ctx.task(request.task)
     candidate = None if request.candidate == "none" else ctx.candidate(request.candidate)
     if candidate is not None and ballot.task_of(space.db, candidate) != task.id:
         raise WaggleError(
