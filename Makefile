@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
+# Tests wait for processes and hosts as much as they compute: more of them than there are cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(3 * (os.cpu_count() or 1) // 2 or 1)')
 
 .PHONY: help install demo test lint bench bench-choice repair-table docs soak lock clean
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ demo: .venv/installed ## real repair agents race on real bugs, under a minute
 	@$(BIN)/waggle demo
 
 test: .venv/installed ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: .venv/installed ## style, types, import contracts
 	$(BIN)/ruff check .
@@ -45,7 +47,7 @@ docs: .venv/installed ## write docs/REFERENCE.md and docs/MCP.md from the code
 	$(BIN)/python tools/mcp_page.py > docs/MCP.md
 
 soak: .venv/installed ## the randomised tests with thousands of examples
-	WAGGLE_TESTS=soak $(BIN)/python -m pytest -n auto --dist worksteal \
+	WAGGLE_TESTS=soak $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
 		tests/laws tests/choice tests/log tests/base tests/eventual tests/store tests/sync
 
 lock: .venv/installed ## resolve the dependencies anew into requirements.lock

@@ -7,7 +7,7 @@ looks at the log.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -24,8 +24,6 @@ BATCH = 4096
 """Entries that are folded at once, as when a log is read."""
 BEGAN_MS = 1_767_225_600_000
 """When the first entry was written; each comes a millisecond after the one before."""
-FLAT = Goal(limit=2)
-"""What a read that costs the same for all sizes keeps: caches make some difference."""
 _REPLICA = "ab" * 16
 _VOCABULARY = 5000
 
@@ -58,10 +56,11 @@ def filled(folder: Path, bodies: Iterable[Body]) -> tuple[View, float]:
     return view, took
 
 
-def compare(what: str, repetitions: int, works: dict[int, Work], *, flat: bool = True) -> Row:
+def compare(what: str, repetitions: int, works: Mapping[int, Work], most: float | None) -> Row:
     """Let a read of a view of many entries take turns with the same read of one of few.
 
-    `works` has the read by the number of entries. `flat`: neither may cost more than the other.
+    `works` has the read by the number of entries; `most` is how many times as much the first may
+    cost, if there is a goal.
     """
     few, many = min(works), max(works)
     mine, theirs = alternate(repetitions, works[many], works[few])
@@ -70,5 +69,5 @@ def compare(what: str, repetitions: int, works: dict[int, Work], *, flat: bool =
         ours=mine,
         baseline=theirs,
         against=f"the same of {few:,}",
-        goals=(FLAT,) if flat else (),
+        goals=() if most is None else (Goal(limit=most),),
     )

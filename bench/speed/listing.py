@@ -18,6 +18,8 @@ from waggle.store.view import View
 _SHOWN = 20
 _LABEL = "ui"
 _WORDS = 6
+_FLAT = 2.0
+"""How many times as much a list of the most tasks may cost as one of the fewest."""
 _SETTING = (
     "All tasks are open; one in ten waits for another, one in five has the label that is asked for,"
     " and priorities and titles are drawn by chance. A list has {shown} tasks. Both sizes take"
@@ -40,13 +42,13 @@ def measure(sizes: Sizes, folder: Path) -> Section:
         rate = Samples((took,)).rate(count)
         folds.append(Row(what=f"folding {count:,} `task.add`", ours=rate))
     asked = (
-        ("the ready list", _ready(views, ()), True),
-        ("the ready list of a label", _ready(views, (_LABEL,)), False),
-        ("titles like a new one's", _similar(views), False),
+        ("the ready list", _ready(views, ()), _FLAT),
+        ("the ready list of a label", _ready(views, (_LABEL,)), None),
+        ("titles like a new one's", _similar(views), None),
     )
     rows = [
-        compare(f"{what}; open tasks", sizes.shared_reads, works, flat=flat)
-        for what, works, flat in asked
+        compare(f"{what}; open tasks", sizes.shared_reads, works, most)
+        for what, works, most in asked
     ]
     for view in views.values():
         view.close()

@@ -24,6 +24,9 @@ _KNOWING = 0.9
 """How many of the facts that follow another supersede it; the others are in conflict with it."""
 _WORDS = 6
 _SHOWN = 20
+_MOST = 3.0
+"""How many times as much a look-up among the most facts may cost as one among the fewest: trees are
+deeper, and do not fit into SQLite's cache any more."""
 _SETTING = (
     "Facts of {attributes} attributes of many entities, {each} of each in the mean; nine of ten"
     " supersede the one before, the others are in conflict with it. Values have {words} words out"
@@ -68,6 +71,7 @@ def measure(sizes: Sizes, folder: Path) -> Section:
             f"{what}; facts",
             sizes.shared_reads,
             {count: _reader(store, read) for count, store in stores.items()},
+            _MOST,
         )
         for what, read in _READS.items()
     ]
