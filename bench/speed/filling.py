@@ -59,13 +59,13 @@ def filled(folder: Path, bodies: Iterable[Body]) -> tuple[View, float]:
 def compare(what: str, repetitions: int, works: Mapping[int, Work], most: float | None) -> Row:
     """Let a read of a view of many entries take turns with the same read of one of few.
 
-    `works` has the read by the number of entries; `most` is how many times as much the first may
-    cost, if there is a goal.
+    `what` has braces where the number of entries goes, and `works` the read by that number; `most`
+    is how many times as much the first may cost, where there is a goal.
     """
     few, many = min(works), max(works)
     mine, theirs = alternate(repetitions, works[many], works[few])
     return Row(
-        what=f"{what}, {many:,}",
+        what=what.format(f"{many:,}"),
         ours=mine,
         baseline=theirs,
         against=f"the same of {few:,}",

@@ -42,14 +42,11 @@ def measure(sizes: Sizes, folder: Path) -> Section:
         rate = Samples((took,)).rate(count)
         folds.append(Row(what=f"folding {count:,} `task.add`", ours=rate))
     asked = (
-        ("the ready list", _ready(views, ()), _FLAT),
-        ("the ready list of a label", _ready(views, (_LABEL,)), None),
-        ("titles like a new one's", _similar(views), None),
+        ("the ready list of {} open tasks", _ready(views, ()), _FLAT),
+        ("the ready list of a label, {} open tasks", _ready(views, (_LABEL,)), None),
+        ("titles like a new one's, {} open tasks", _similar(views), None),
     )
-    rows = [
-        compare(f"{what}; open tasks", sizes.shared_reads, works, most)
-        for what, works, most in asked
-    ]
+    rows = [compare(what, sizes.shared_reads, works, most) for what, works, most in asked]
     for view in views.values():
         view.close()
     setting = _SETTING.format(shown=_SHOWN)

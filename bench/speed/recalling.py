@@ -68,7 +68,7 @@ def measure(sizes: Sizes, folder: Path) -> Section:
     say("reading facts")
     rows = [
         compare(
-            f"{what}; facts",
+            f"{what}, {{}} facts",
             sizes.shared_reads,
             {count: _reader(store, read) for count, store in stores.items()},
             _MOST,
@@ -144,7 +144,7 @@ def _searches(sizes: Sizes, store: _Store) -> Iterator[Row]:
         works = _search(store, words)
         mine, theirs = alternate(sizes.shared_reads, *works)
         yield Row(
-            what=f"search for {what}; facts, {store.count:,}",
+            what=f"a search for {what}, {store.count:,} facts",
             ours=mine,
             baseline=theirs,
             against="the index alone, which counts",
