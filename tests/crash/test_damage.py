@@ -17,7 +17,6 @@ from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
-from waggle.store import objects
 from waggle.store.space import Draft, Space
 
 ANN = Agent(name="ann")
@@ -223,7 +222,7 @@ def test_an_old_lock_is_cleared(folder: str, acked: dict[str, str], tally: Count
 def test_a_lock_is_respected_as_long_as_git_runs_here(
     folder: str, acked: dict[str, str], tally: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "REF_LOCK_STALE_S", -1)  # every lock is old enough
+    monkeypatch.setattr(leftovers, "LOCK_STALE_S", -1)  # every lock is old enough
     with subprocess.Popen(
         ["git", "-C", folder, "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:

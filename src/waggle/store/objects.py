@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from hashlib import sha1
 
 import pygit2
@@ -25,6 +22,7 @@ from pygit2.enums import ObjectType
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_hex
 from waggle.base.limits import CONTENT_BYTES_HARD_MAX
+from waggle.store import leftovers
 from waggle.store.git import (
     FOLDER_BYTES_MAX,
     ZERO,
@@ -32,14 +30,10 @@ from waggle.store.git import (
     GitFailedError,
     MissingObjectError,
     TooLargeError,
-    running,
 )
 from waggle.store.identity import sync_folder
 
 OID_CHARS = 40
-REF_LOCK_STALE_S = 10
-"""Age in seconds from which a ref's lock may be taken for what a killed git left behind."""
-_GC_S_MAX = 12 * 3600
 _WRITE_TRIES = 5
 _KEEP_NOTE = "waggle-carries"
 """Starts the `.keep` file of a pack that is ours; the commits that it is kept for follow."""
@@ -48,7 +42,6 @@ _NAMES = {ObjectType.BLOB: b"blob", ObjectType.TREE: b"tree", ObjectType.COMMIT:
 _HEADER_BYTES = 64
 """git's header of a loose object (`blob 123` and a NUL) is shorter."""
 _UNSEEN = re.compile(rb"[^!-~]+")
-_REF = re.compile(rb"([0-9a-f]{40})\n|ref: .*\n")
 
 
 class Objects:
@@ -253,7 +246,7 @@ class Objects:
 
     def ref(self, name: str) -> str | None:
         """Give what a ref points at, or None; None too where its file is broken."""
-        found = _REF.fullmatch(_head(self._ref_path(name)))
+        found = leftovers.REF.fullmatch(leftovers.head(self._ref_path(name)))
         if found and found[1]:
             return found[1].decode()
         status, out = self.git.call("rev-parse", "--verify", "--quiet", name, ok=(0, 1, 128))
@@ -274,78 +267,13 @@ class Objects:
                 "busy",
                 f"{lock} is there: git is at work on this ref, or was killed while it was",
                 "Nothing is lost; repeat in a while. Once it is older than "
-                f"{REF_LOCK_STALE_S} s and no git runs in this repository, it is cleared.",
+                f"{leftovers.LOCK_STALE_S} s and no git runs in this repository, it is cleared.",
             ) from error
         self.sync_ref(name)
 
     def mend_ref(self, name: str) -> None:
-        """Clear what a crash left of a ref of our own: a stale lock, a file without an id.
-
-        A lock is stale when it is older than REF_LOCK_STALE_S and no git process that may work
-        here is as old as it; otherwise it stays, and moving the ref raises `busy`.
-        """
-        path = self._ref_path(name)
-        lock = f"{path}.lock"
-        if os.path.exists(lock) and self._stale(lock):
-            os.remove(lock)
-        if not _broken(path):
-            return
-        try:
-            handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return  # git is at work on it, and leaves it whole
-        try:
-            # Under git's own lock: nobody has mended it in between.
-            if _broken(path):
-                os.remove(path)
-        finally:
-            os.close(handle)
-            os.remove(lock)
-
-    def clear_stale_locks(self, prefix: str) -> int:
-        """Take away locks of the refs under a prefix, and of packed refs, that a killed git left.
-
-        Gives how many. The prefix is one of our own; a lock is stale as in `mend_ref`.
-        """
-        folder = os.path.join(self.common_dir, *prefix.strip("/").split("/"))
-        locks = [os.path.join(self.common_dir, "packed-refs.lock")]
-        for here, _, names in os.walk(folder):
-            locks += [os.path.join(here, name) for name in names if name.endswith(".lock")]
-        count = 0
-        for lock in locks:
-            with suppress(FileNotFoundError):  # it was no stale one: its git has just ended
-                if self._stale(lock):
-                    os.remove(lock)
-                    count += 1
-        return count
-
-    def _stale(self, lock: str) -> bool:
-        made = os.stat(lock).st_mtime
-        return self._age(made) > REF_LOCK_STALE_S and not running(self.common_dir, made)
-
-    def _age(self, made: float) -> float:
-        """Give the seconds since a file time, by the clock that stamps files here."""
-        with tempfile.TemporaryFile(dir=self.common_dir) as probe:
-            return os.fstat(probe.fileno()).st_mtime - made
-
-    def collecting(self) -> bool:
-        """Tell whether `git gc` is at work here; `git prune` by hand does not say that it is.
-
-        gc.pid holds its process and host. Like git itself, this takes a file of a process that is
-        gone, or of more than 12 hours ago, for what a crash left.
-        """
-        path = os.path.join(self.common_dir, "gc.pid")
-        pid, _, host = _head(path).decode(errors="replace").strip().partition(" ")
-        if not pid.isdecimal():
-            return False
-        if host == socket.gethostname():
-            import psutil
-
-            return psutil.pid_exists(int(pid))
-        try:
-            return self._age(os.stat(path).st_mtime) < _GC_S_MAX
-        except FileNotFoundError:
-            return False
+        """Clear what a crash left of a ref of our own, where it is old enough (leftovers.py)."""
+        leftovers.mend_ref_file(self.common_dir, self._ref_path(name))
 
     def set_ref(self, name: str, new: str) -> None:
         """Point a replaceable local ref at `new`, durably."""
@@ -426,7 +354,7 @@ class Objects:
             if not name.endswith(".keep"):
                 continue
             path = os.path.join(folder, name)
-            mark, *held = _head(path).decode(errors="replace").split() or [""]
+            mark, *held = leftovers.head(path).decode(errors="replace").split() or [""]
             if mark == _KEEP_NOTE and set(held) <= set(commits):
                 os.remove(path)
 
@@ -458,24 +386,6 @@ def _stated_size(deflated: bytes) -> int:
 def _check_size(oid: str, size: int, bytes_max: int) -> None:
     if size > bytes_max:
         raise TooLargeError(oid, size, bytes_max)
-
-
-def _broken(path: str) -> bool:
-    """Tell whether the file of a ref is there without an id in it."""
-    try:
-        with open(path, "rb") as file:
-            return not _REF.fullmatch(file.read(4096))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return False
-
-
-def _head(path: str) -> bytes:
-    """Give the start of a small file; nothing where there is none."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(4096)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return b""
 
 
 def tree_entries(tree: bytes) -> list[tuple[bool, str]]:

@@ -37,6 +37,7 @@ from waggle.log.sshsig import sign
 from waggle.store.git import GitFailedError
 from waggle.store.identity import Identity
 from waggle.store.journal import Journal
+from waggle.store.leftovers import collecting
 
 if TYPE_CHECKING:
     from waggle.store.objects import Objects
@@ -266,7 +267,7 @@ class Sealer:
         A `git gc --prune=now` that looked at the refs before the frame's moved can still take it,
         so they stay while one is at work; one that starts later sees the ref.
         """
-        if self.objects.collecting():
+        if collecting(self.objects.common_dir):
             return
         rows = self.journal.db.execute(
             "SELECT space, first, last, parent, oid FROM frame"
@@ -310,7 +311,7 @@ class Sealer:
         Raises `busy` while `git gc` is at work.
         """
         self.seal(space)
-        if self.objects.collecting():
+        if collecting(self.objects.common_dir):
             raise WaggleError(
                 "busy",
                 "`git gc` is at work, so frames cannot be known to be safe yet",

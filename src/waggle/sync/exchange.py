@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from waggle.store.discovery import Finding, frame_end
+from waggle.store.leftovers import clear_locks
 from waggle.store.logs import Logs
 from waggle.store.sealing import Sealed
 from waggle.sync import last
@@ -190,7 +191,7 @@ class Exchange:
         if talk.mended or talk.trouble is None or talk.trouble.kind != "busy":
             return False
         tracking = talk.remote.tracking(self.space.name)
-        talk.mended = self.space.objects.clear_stale_locks(tracking) > 0
+        talk.mended = clear_locks(self.space.objects.common_dir, tracking) > 0
         return talk.mended
 
     def _fetch(self, talk: _Talk) -> _Job:
