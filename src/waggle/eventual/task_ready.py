@@ -36,7 +36,8 @@ def ready(
 ) -> list[Task]:
     """Give up to `limit` tasks, -1 for all, that can be worked on and that no claim holds.
 
-    By priority, then age, then id. Costs what it gives, and what it leaves out as claimed.
+    By priority, then age, then id. Costs what it gives, and what it leaves out as claimed; with
+    labels, what bears them, too.
     """
     where = f"{READY}{_FREE}{_OF_LABELS * len(labels)}"
     query = f"SELECT {COLUMNS} FROM task INDEXED BY task_ready WHERE {where} {_ORDER} LIMIT ?"  # noqa: S608
