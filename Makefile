@@ -48,7 +48,7 @@ docs: .venv/installed ## write docs/REFERENCE.md and docs/MCP.md from the code
 
 soak: .venv/installed ## the randomised tests with thousands of examples
 	WAGGLE_TESTS=soak $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
-		tests/laws tests/choice tests/log tests/base tests/eventual tests/store tests/sync
+		tests/laws tests/choice tests/log tests/base tests/eventual tests/store tests/sync tests/repair
 
 lock: .venv/installed ## resolve the dependencies anew into requirements.lock
 	$(BIN)/python -m pip install --quiet uv
