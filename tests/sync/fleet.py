@@ -158,9 +158,9 @@ class Fleet:
         self.devices: list[Device] = []
         self._backups: dict[int, list[Path]] = {number: [] for number in range(REMOTES)}
         for number in range(REMOTES):
-            _run("git", "init", "-q", "--bare", str(folder / f"remote{number}"))
+            _make(folder / f"remote{number}")
         template = folder / "template"
-        _run("git", "init", "-q", str(template))
+        _run("git", "init", "-q", "--template=", str(template))
         for number in range(DEVICES):
             self._add(f"device{number}", template)
 
@@ -311,7 +311,7 @@ class Fleet:
         number = self.random.randrange(REMOTES)
         empty = self.folder / "empty"
         if not empty.exists():
-            _run("git", "init", "-q", "--bare", str(empty))
+            _make(empty)
         self._replace(number, empty)
         self.count["remote reset"] += 1
 
@@ -392,6 +392,12 @@ def _choices(device: Device) -> dict[str, list[str]]:
         task: [place.candidate.id for place in outcome.choose(ballot.read(db, task), stages).places]
         for (task,) in db.execute("SELECT id FROM task ORDER BY id").fetchall()
     }
+
+
+def _make(remote: Path) -> None:
+    """Make a remote; like a host's, it tidies up at its own time, and not at every push."""
+    _run("git", "init", "-q", "--bare", "--template=", str(remote))
+    _run("git", f"--git-dir={remote}", "config", "receive.autogc", "false")
 
 
 def _run(*words: str) -> None:

@@ -82,43 +82,44 @@ class Folding:
 
     def catch_up(self) -> None:
         """Fold what is here and admissible but not folded yet."""
-        state = self._state()
-        if state == self._done:
+        arrived, view = self._arrived(), self.view.state()
+        if (*arrived, *view) == self._done:
             return
         if self._behind():
             with self.view.transaction():
                 self._fold_new()
-            # What is appended, or done to the view, from before it was looked at is news.
-            state = (*state[:-2], *self._state()[-2:])
-            if self._behind():
-                return
-        if not self._waiting:  # time alone may admit more
-            self._done = state
+                self._judge(scanning.load(self.view.db))
+                others, _ = self.view.state()
+            # What others do to the view from here on is news; what this has done to it is not.
+            view = others, self.view.db.total_changes
+        # Time alone may admit more of what waits.
+        self._done = () if self._waiting else (*arrived, *view)
 
-    def _state(self) -> tuple[int, ...]:
-        """Give what changes whenever anybody writes to the journal, to what is heard, or the view.
+    def _arrived(self) -> tuple[int, ...]:
+        """Give what changes whenever anybody writes to the journal, or to what is heard.
 
         SQLite's data_version moves when another connection commits, total_changes with our own.
         """
-        journal, view = self.journal.db, self.view.db
+        journal = self.journal.db
         (theirs,) = journal.execute("PRAGMA data_version").fetchone()
-        (others,) = view.execute("PRAGMA data_version").fetchone()
-        heard = self.reading.heard.state()
-        return theirs, journal.total_changes, *heard, others, view.total_changes
+        return theirs, journal.total_changes, *self.reading.heard.state()
 
     def _behind(self) -> bool:
         """Tell whether the view may lack something that is here."""
         if not self.view.current():
             return True
         scans, known = scanning.load(self.view.db), decrees.load(self.view.db)
-        self.forked = any(scan.forked for scan in scans.values())
-        self._waiting = any(scan.wakes for scan in scans.values())
+        self._judge(scans)
         wall_ms, logs = self._now_ms(), self.ends()
         return not scans.keys() <= logs.keys() or any(
             replica not in scans
             or not scans[replica].holds(ends, self._bounds(known, replica), wall_ms)
             for replica, ends in logs.items()
         )
+
+    def _judge(self, scans: Mapping[str, Scan]) -> None:
+        self.forked = any(scan.forked for scan in scans.values())
+        self._waiting = any(scan.wakes for scan in scans.values())
 
     def _bounds(self, known: Decrees, replica: str) -> Bounds:
         return bounds(self.view.policy, known, replica, self.journal.replica)

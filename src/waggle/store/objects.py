@@ -38,7 +38,12 @@ _WRITE_TRIES = 5
 _KEEP_NOTE = "waggle-carries"
 """Starts the `.keep` file of a pack that is ours; the commits that it is kept for follow."""
 _BLOB, _TREE = b"100644", b"40000"
-_NAMES = {ObjectType.BLOB: b"blob", ObjectType.TREE: b"tree", ObjectType.COMMIT: b"commit"}
+_NAMES = {
+    ObjectType.BLOB: b"blob",
+    ObjectType.TREE: b"tree",
+    ObjectType.COMMIT: b"commit",
+    ObjectType.TAG: b"tag",
+}
 _HEADER_BYTES = 64
 """git's header of a loose object (`blob 123` and a NUL) is shorter."""
 _UNSEEN = re.compile(rb"[^!-~]+")
@@ -159,6 +164,17 @@ class Objects:
         With `bytes_max`, raise TooLargeError where its header states more: a few KiB of deflated
         zeros are 100 MB, and whoever pushes to a remote of ours may send them.
         """
+        return self._read(oid, bytes_max)[1]
+
+    def is_commit(self, oid: str) -> bool:
+        """Tell whether an object is a commit of at most FOLDER_BYTES_MAX, or raise as `raw`."""
+        try:
+            return self._read(oid, FOLDER_BYTES_MAX)[0] == _NAMES[ObjectType.COMMIT]
+        except TooLargeError:
+            return False
+
+    def _read(self, oid: str, bytes_max: int | None) -> tuple[bytes, bytes]:
+        """Give the name of an object's type, and its bytes."""
         if not is_hex(oid, OID_CHARS):
             raise MissingObjectError(oid)  # it came out of a stranger's bytes, and names a path
         loose = self._read_loose(oid, bytes_max)
@@ -168,14 +184,15 @@ class Objects:
             odb, name = self.repository.odb, pygit2.Oid(hex=oid)
             if bytes_max is not None:
                 _check_size(oid, odb.read_header(name)[1], bytes_max)
-            return odb.read(name)[1]
+            kind, data = odb.read(name)
+            return _NAMES[ObjectType(kind)], data
         except TooLargeError:
             raise
         except (KeyError, pygit2.GitError, ValueError) as error:
             raise MissingObjectError(oid) from error
 
-    def _read_loose(self, oid: str, bytes_max: int | None) -> bytes | None:
-        """Give a loose object's bytes, None where there is no such file.
+    def _read_loose(self, oid: str, bytes_max: int | None) -> tuple[bytes, bytes] | None:
+        """Give a loose object's type and bytes, None where there is no such file.
 
         Not through libgit2, which reads a torn one for ever (mended by its pull request 7346).
         """
@@ -190,19 +207,27 @@ class Objects:
         try:
             whole = zlib.decompress(packed)
         except zlib.error:
-            return self._read_torn(oid)
+            return self._read_torn(oid, bytes_max)
         if sha1(whole, usedforsecurity=False).hexdigest() != oid:
-            return self._read_torn(oid)
-        return whole[whole.index(b"\0") + 1 :]
+            return self._read_torn(oid, bytes_max)
+        head, _, data = whole.partition(b"\0")
+        return head.partition(b" ")[0], data
 
-    def _read_torn(self, oid: str) -> bytes:
+    def _read_torn(self, oid: str, bytes_max: int | None) -> tuple[bytes, bytes]:
         """Give an object whose loose file is torn: perhaps it lies in a pack too."""
-        asked = f"{oid}\n".encode()
-        status, out = self.git.call("cat-file", "--batch", data=asked, ok=(0, 128))
+        kind, size, _ = self._cat(oid, "--batch-check")
+        if bytes_max is not None:
+            _check_size(oid, size, bytes_max)
+        return kind, self._cat(oid, "--batch")[2][:-1]
+
+    def _cat(self, oid: str, how: str) -> tuple[bytes, int, bytes]:
+        """Ask git for an object: its type, its size, and what follows on that."""
+        status, out = self.git.call("cat-file", how, data=f"{oid}\n".encode(), ok=(0, 128))
         head, _, data = out.partition(b"\n")
-        if status or len(head.split()) != 3:
+        words = head.split()
+        if status or len(words) != 3:
             raise MissingObjectError(oid)
-        return data[:-1]
+        return words[1], int(words[2]), data
 
     def readable(self, oid: str) -> bool:
         """Tell whether the object can be read, which a torn one cannot."""
@@ -233,13 +258,13 @@ class Objects:
         except (KeyError, ValueError, MissingObjectError) as error:
             raise MissingObjectError(f"{commit}:{path}") from error
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """Give the refs under a prefix, name to object id.
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Give the refs under any of these prefixes, name to object id, by one process.
 
         A name that is no UTF-8 is given with escapes (no ref has a backslash): strangers choose
         names, too, and they are shown.
         """
-        out = self.git.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+        out = self.git.run("for-each-ref", "--format=%(objectname) %(refname)", *prefixes)
         rows = out.decode(errors="backslashreplace").split("\n")  # the only break in no name
         pairs = (row.split(" ", 1) for row in rows if row)
         return {name: oid for oid, name in pairs}

@@ -106,7 +106,8 @@ class Reading:
             yield from self._own(replica, after)
             return
         head = after
-        for links in self._framed(replica, oid, after) if oid else ():
+        _, sealed = self._tip(replica)
+        for links in self._framed(replica, oid, after) if oid and after.seq < sealed else ():
             yield links
             head = end_of(links)
         while links := self.heard.read(replica, head, READ_ENTRIES):
@@ -154,7 +155,7 @@ class Reading:
             head = end_of(part)
 
     def _tip(self, replica: str) -> tuple[str | None, int]:
-        """Give the newest frame of the own log as it is now, and its last seq."""
+        """Give the newest frame of a log as it is now, and its last seq."""
         row: tuple[str, int] | None = self.journal.db.execute(
             "SELECT oid, seq FROM tip WHERE space=? AND replica=? ORDER BY seq DESC LIMIT 1",
             (self.space, replica),

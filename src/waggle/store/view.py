@@ -176,6 +176,11 @@ class View:
         """
         return self._made_here(self.db)
 
+    def state(self) -> tuple[int, int]:
+        """Give what changes whenever the tables do: by another connection, and by this one."""
+        (others,) = self.db.execute("PRAGMA data_version").fetchone()
+        return others, self.db.total_changes
+
     def _discard(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             if os.path.exists(self.path + suffix):

@@ -26,7 +26,7 @@ from waggle.log.beat import FILE_BYTES_MAX, SignedBeats, decode, from_file, sign
 from waggle.log.frame import commit_bytes, identity
 from waggle.store.beats import Adopted, Beats
 from waggle.store.git import FOLDER_BYTES_MAX, MissingObjectError
-from waggle.sync.receive import mirror
+from waggle.sync.receive import below
 from waggle.sync.remotes import Remote
 from waggle.sync.transport import Outcome
 from waggle.sync.trouble import Trouble, trouble
@@ -70,6 +70,8 @@ class Carrier:
         self._place = replace(
             remote, prefix=f"{remote.prefix}-beats", track=f"{remote.track}@beats"
         )
+        self.tracking = self._place.tracking(space.name)
+        """The prefix of the refs that mirror the remote's records."""
         self._space = space
         self._beats = Beats(space.store_dir, space.name, WAIT_MS)
         self._now_ms = space.outside.now_ms()
@@ -102,16 +104,19 @@ class Carrier:
             return []
         prefix, space = self._place.prefix, self._space.name
         without = [f"^{prefix}/{space}/{replica}" for replica in sorted(hidden)]
-        return [f"+{prefix}/{space}/*:{self._place.tracking(space)}*", *without]
+        return [f"+{prefix}/{space}/*:{self.tracking}*", *without]
 
-    def take(self) -> None:
-        """Adopt what the mirror holds after a fetch, and make ready what the remote lacks."""
+    def take(self, refs: Mapping[str, str]) -> None:
+        """Adopt what the mirror holds after a fetch, and make ready what the remote lacks.
+
+        `refs` are this repository's, those of the mirror (`tracking`) among them.
+        """
         if self._due:
             with self._spared():
-                self._take()
+                self._take(refs)
 
-    def _take(self) -> None:
-        theirs = mirror(self._space, self._place)
+    def _take(self, refs: Mapping[str, str]) -> None:
+        theirs = below(self.tracking, refs)
         for name, oid in list(theirs.items())[:RECORDS_MAX]:
             found = self._adopt(name, oid)
             self._fresh += len(found.fresh)
@@ -150,8 +155,7 @@ class Carrier:
         if self._pushed and self._oid is not None and self._there != self._oid:
             self._there = self._oid
             replica = self._ref.rpartition("/")[2]
-            tracking = f"{self._place.tracking(self._space.name)}{replica}"
-            self._space.objects.set_refs({tracking: self._oid})
+            self._space.objects.set_refs({f"{self.tracking}{replica}": self._oid})
         return {ref: one for ref, one in outcomes.items() if ref != self._ref}
 
     def report(self) -> Carried:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from waggle.store.discovery import Finding, frame_end
 from waggle.store.leftovers import clear_locks
 from waggle.store.logs import Logs
-from waggle.store.sealing import Sealed
+from waggle.store.sealing import Sealed, ref_name
 from waggle.sync import last
 from waggle.sync.beats import Carried, Carrier
 from waggle.sync.receive import Received, mirror, receive
@@ -210,11 +210,19 @@ class Exchange:
         talk.trouble = result.trouble
         talk.fetched = result.trouble is None
         # A fetch that failed in the middle may have brought a part, which is as good as any.
-        talk.take(receive(self.space, talk.remote, talk.theirs, result.bad))
+        refs = self._refs(talk)
+        talk.take(receive(self.space, talk.remote, refs, talk.theirs, result.bad))
         self.space.outside.reached("received")
         self.seal()
         if talk.fetched:
-            talk.beats.take()
+            talk.beats.take(refs)
+
+    def _refs(self, talk: _Talk) -> Mapping[str, str]:
+        """Give what this sync has to see of the repository's refs, by one process."""
+        name = self.space.name
+        return self.space.objects.refs(
+            talk.remote.tracking(name), talk.beats.tracking, ref_name(name, "")
+        )
 
     def _pushed(self, talk: _Talk, result: Pushed) -> bool:
         """Note what a push did; tell whether the remote has to be fetched again.

@@ -18,9 +18,9 @@ from waggle.store.git import FOLDER_BYTES_MAX, MissingObjectError
 from waggle.store.lock import locked
 from waggle.store.logs import Logs, parents_of, signed_statement
 from waggle.store.objects import tree_entries
+from waggle.store.sealing import ref_name
 from waggle.sync.live import wire
 from waggle.sync.live.wire import Frame
-from waggle.sync.receive import adopt
 
 if TYPE_CHECKING:
     from waggle.store.objects import Objects
@@ -89,13 +89,17 @@ def take_frame(space: Space, frame: Frame) -> Taken:
         parents = parents_of(frame.commit)
         if statement.first != seq + 1 or (oid is not None and parents[:1] != [oid]):
             return "gap"
-        if not all(map(space.objects.readable, parents)):
+        try:
+            fits = all(map(space.objects.is_commit, parents))
+        except MissingObjectError:
             return "partial"
-        fits = _commits(space.objects, parents)
-        return _adopt(space, frame, objects) if fits else "refused"
+        return _adopt(space, frame, objects, oid) if fits else "refused"
 
 
-def _adopt(space: Space, frame: Frame, below: Sequence[tuple[Kind, bytes]]) -> Taken:
+def _adopt(
+    space: Space, frame: Frame, below: Sequence[tuple[Kind, bytes]], before: str | None
+) -> Taken:
+    """Write a frame's objects, and move the tip and the ref of its log from `before` to it."""
     for kind, data in below:
         (space.objects.whole_tree if kind == "tree" else space.objects.blob)(data)
     oid = space.objects.commit(frame.commit)
@@ -103,7 +107,8 @@ def _adopt(space: Space, frame: Frame, below: Sequence[tuple[Kind, bytes]]) -> T
     step = advance(space.journal, Logs(space.objects), (space.name, frame.replica), oid)
     if step.how != "moved":
         return "refused"
-    adopt(space)
+    name = ref_name(space.name, frame.replica)
+    space.objects.move_refs([(name, oid, before)])
     return "new"
 
 
@@ -117,13 +122,6 @@ def _check_form(frame: Frame) -> None:
     neutral = found and identity(frame.replica, int(found[2])) == found[1] == found[3]
     if not neutral or b"\0" in text:
         raise ValueError("the commit is not written as waggle writes it")
-
-
-def _commits(objects: Objects, oids: Sequence[str]) -> bool:
-    """Tell whether objects that are here are commits, all of them."""
-    asked = "".join(f"{oid}\n" for oid in oids).encode()
-    found = objects.git.run("cat-file", "--batch-check=%(objecttype)", data=asked) if oids else b""
-    return found.split() == [b"commit"] * len(oids)
 
 
 def _complete(frame: Frame) -> list[tuple[Kind, bytes]]:

@@ -51,22 +51,31 @@ def mirror(space: Space, remote: Remote) -> dict[str, str]:
     A name is the replica's id, or anything else that a stranger pushed.
     """
     prefix = remote.tracking(space.name)
-    refs = space.objects.refs(prefix)
-    return {name.removeprefix(prefix): oid for name, oid in refs.items()}
+    return below(prefix, space.objects.refs(prefix))
+
+
+def below(prefix: str, refs: Mapping[str, str]) -> dict[str, str]:
+    """Give the refs under a prefix, named without it."""
+    return {name.removeprefix(prefix): oid for name, oid in refs.items() if name.startswith(prefix)}
 
 
 def receive(
-    space: Space, remote: Remote, before: Mapping[str, str], bad: Mapping[str, Trouble]
+    space: Space,
+    remote: Remote,
+    refs: Mapping[str, str],
+    before: Mapping[str, str],
+    bad: Mapping[str, Trouble],
 ) -> Received:
     """Verify what a fetch brought into a remote's mirror, and make ours what verifies.
 
-    `before` is the mirror before the fetch: it tells a remote that lags from one that went back.
+    `refs` are this repository's, name to object id: the mirror after the fetch, and the logs'.
+    `before` is the mirror before it: that tells a remote that lags from one that went back.
     `bad` names what git itself refused to take, and why.
     """
     entries: dict[str, int] = {}
     findings = [_untaken(remote, name, trouble) for name, trouble in bad.items()]
     off = {one.replica for one in findings}
-    theirs = mirror(space, remote)
+    theirs = below(remote.tracking(space.name), refs)
     with locked(space.store_dir, "seal"):
         logs = Logs(space.objects)
         judged = Refusals(space.journal, space.objects, space.name)
@@ -84,7 +93,7 @@ def receive(
             if _verified(space, name) > seq:
                 entries[name] = _verified(space, name) - seq
         judged.keep()
-        adopt(space)
+        _adopt(space, refs)
         space.doubt_owner()
         if entries:
             refresh_signers(space.journal, logs)
@@ -133,7 +142,7 @@ def _judge(space: Space, logs: Logs, judged: Refusals, replica: str, oid: str) -
     return step
 
 
-def adopt(space: Space) -> None:
+def _adopt(space: Space, here: Mapping[str, str]) -> None:
     """Let each foreign replica's ref follow its tip, in one transaction of git's.
 
     It holds the objects when a remote drops them. A crash between tip and ref is mended here too.
@@ -143,7 +152,6 @@ def adopt(space: Space) -> None:
         " HAVING count(*)=1",
         (space.name, space.journal.replica),
     ).fetchall()
-    here = space.objects.refs(ref_name(space.name, ""))
     moves = [
         (name, tip, here.get(name))
         for name, tip in ((ref_name(space.name, replica), tip) for replica, tip in rows)
