@@ -31,11 +31,11 @@ from waggle.log.frame import (
 from waggle.log.line import body as encode
 from waggle.log.line import line as put_clock
 from waggle.log.sshsig import sign
-from waggle.store.journal import Written
-from waggle.store.locate import Repository, find
-from waggle.store.objects import Objects
+from waggle.store.frames.sealing import ref_name
 from waggle.store.outside import Outside
-from waggle.store.sealing import ref_name
+from waggle.store.own.journal import Written
+from waggle.store.repo.locate import Repository, find
+from waggle.store.repo.objects import Objects
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
 

@@ -147,7 +147,7 @@ def next_steps() -> Iterator[tuple[str, str]]:
                 function = ast.unparse(node.func)
                 if function.endswith("Error") and len(node.args) >= 3:
                     yield f"{name_of(path)}:{node.lineno}", texts(node.args[2])
-                if path.name == "doctor.py" and function in {"_note", "_warning", "_error"}:
+                if path.parent.name == "checkup" and function in {"note", "warning", "error"}:
                     yield f"{name_of(path)}:{node.lineno}", texts(node)
 
 
@@ -232,7 +232,8 @@ def test_a_vote_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "before = set(sys.modules)\n"
-        "import waggle.store.journal, waggle.store.locate, waggle.store.identity, waggle.log.line\n"
+        "import waggle.store.own.journal, waggle.store.own.identity, waggle.store.repo.locate\n"
+        "import waggle.log.line\n"
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules and name not in before]\n"
         "print(*heavy)"
     )

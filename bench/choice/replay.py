@@ -24,7 +24,7 @@ from waggle.choice.outcome import choose, parse
 from waggle.choice.rules import DEFAULT, RULES
 from waggle.choice.weights import approval, authorship, rejection
 from waggle.log.entry import Agent, Body, Entry
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 SPACE = "main"
 REPLICA = "ab" * 16

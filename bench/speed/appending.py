@@ -17,7 +17,7 @@ from waggle.base.limits import SEAL_ENTRIES
 from waggle.choice.kinds import Vote
 from waggle.log.entry import Agent
 from waggle.log.line import line
-from waggle.store.journal import Pending
+from waggle.store.own.journal import Pending
 from waggle.store.space import Draft, Space
 
 _SETTING = (

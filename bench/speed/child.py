@@ -22,9 +22,9 @@ from time import perf_counter
 from bench.speed import world
 from waggle.choice.kinds import Vote
 from waggle.log.line import line
-from waggle.store.logs import Logs
+from waggle.store.checkup.verify import verify
+from waggle.store.frames.logs import Logs
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 _STATUS = Path("/proc/self/status")

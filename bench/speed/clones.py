@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from bench.speed import world
 from bench.speed.child import ROOT, answer, finish
 from waggle.faces import machine
-from waggle.store.locate import find
+from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Space
 from waggle.sync.exchange import Exchange, Exchanged

@@ -22,7 +22,7 @@ from waggle.log.frame import (
 )
 from waggle.log.line import body, line
 from waggle.log.sshsig import sign
-from waggle.store.sealing import ref_name
+from waggle.store.frames.sealing import ref_name
 
 SPACE = "main"
 

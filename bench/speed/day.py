@@ -21,7 +21,7 @@ from bench.speed.sizes import Sizes
 from waggle.eventual.members import Join
 from waggle.faces import machine
 from waggle.log.entry import Agent
-from waggle.store.beats import Beats
+from waggle.store.hearing.beats import Beats
 from waggle.store.outside import Outside
 from waggle.store.space import Draft, Space
 from waggle.sync.remotes import Remote

@@ -15,7 +15,7 @@ from bench.speed.measure import Work, alternate, say, timed
 from bench.speed.sizes import Sizes
 from bench.speed.table import Row
 from waggle.eventual.tasks import TaskAdd
-from waggle.store.git import EMPTY_TREE
+from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft, Space
 from waggle.sync.remotes import Remote
 

@@ -18,7 +18,7 @@ from bench.speed.measure import Work, alternate, timed
 from bench.speed.table import Goal, Row
 from waggle.agents.folds import FOLDS
 from waggle.log.entry import Body, Entry
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 BATCH = 4096
 """Entries that are folded at once, as when a log is read."""

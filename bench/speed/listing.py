@@ -13,7 +13,7 @@ from bench.speed.table import Row, Section
 from waggle.eventual.task_kinds import TaskAdd
 from waggle.eventual.task_ready import ready
 from waggle.eventual.task_similar import similar
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 _SHOWN = 20
 _LABEL = "ui"

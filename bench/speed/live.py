@@ -20,7 +20,7 @@ from waggle.choice.kinds import Vote
 from waggle.faces.live import open_node
 from waggle.log.entry import Agent
 from waggle.log.line import line
-from waggle.store.git import EMPTY_TREE
+from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft, Space
 from waggle.sync.remotes import Remote
 

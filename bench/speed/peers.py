@@ -24,7 +24,7 @@ from pathlib import Path
 from bench.speed import clones, world
 from waggle.eventual.tasks import TaskAdd
 from waggle.faces.live import open_node
-from waggle.store.git import EMPTY_TREE
+from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft
 from waggle.sync.exchange import Exchange
 from waggle.sync.plan import Happened

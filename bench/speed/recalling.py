@@ -15,7 +15,7 @@ from bench.speed.table import Row, Section
 from waggle.eventual import fact_reads
 from waggle.eventual.fact_search import expression, search
 from waggle.eventual.facts import FactAssert
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 _ATTRIBUTES = ("host", "note", "owner", "port", "state")
 _FACTS_EACH = 5

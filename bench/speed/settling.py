@@ -11,7 +11,7 @@ from waggle.eventual.facts import FactAssert
 from waggle.eventual.members import Join
 from waggle.eventual.task_kinds import TaskAdd, TaskClaim, TaskEdit
 from waggle.log.entry import Agent, Body
-from waggle.store.beats import Beats
+from waggle.store.hearing.beats import Beats
 from waggle.store.space import Draft, Space
 
 NEWCOMER = Agent(name="newcomer")

@@ -16,9 +16,9 @@ from waggle.eventual.tasks import TaskAdd
 from waggle.faces import machine
 from waggle.log.entry import Agent, canonical, fields_of
 from waggle.log.line import body
-from waggle.store.journal import Pending
-from waggle.store.locate import find
 from waggle.store.outside import Outside
+from waggle.store.own.journal import Pending
+from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from waggle.eventual.tasks import TaskAdd
     from waggle.faces.library import choose, open  # noqa: A004 - waggle.open reads well
     from waggle.log.entry import Agent
-    from waggle.store.journal import Written
+    from waggle.store.own.journal import Written
     from waggle.store.space import Draft, Space
 
 __version__ = "0.1.0"

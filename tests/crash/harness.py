@@ -28,7 +28,7 @@ from waggle.base.errors import WaggleError
 from waggle.eventual.tasks import TaskAdd
 from waggle.faces.machine import outside
 from waggle.log.entry import Agent
-from waggle.store.locate import find
+from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
 

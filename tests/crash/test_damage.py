@@ -17,7 +17,7 @@ from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
-from waggle.store import leftovers
+from waggle.store.repo import leftovers
 from waggle.store.space import Draft, Space
 
 ANN = Agent(name="ann")

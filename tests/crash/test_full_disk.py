@@ -14,7 +14,7 @@ from tests.crash.harness import examine, new_store, open_space
 from waggle.base.errors import WaggleError
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
-from waggle.store.sealing import PHASES
+from waggle.store.frames.sealing import PHASES
 from waggle.store.space import Draft, Space
 
 ANN = Agent(name="ann")

@@ -14,7 +14,7 @@ import pytest
 from tests.crash.harness import examine, new_store, seeded, writing
 from tests.crash.writer import AFTER_COMMIT, BEFORE_COMMIT, Job
 
-from waggle.store.sealing import PHASES
+from waggle.store.frames.sealing import PHASES
 
 KILLS = 16
 """Per phase; ten places make 160, and the random ones 60 more."""

@@ -11,7 +11,7 @@ from tests.crash.harness import examine, git, new_store, open_space, own_ref, wr
 from tests.crash.writer import Job
 
 from waggle.log.chain import Link
-from waggle.store.logs import Logs
+from waggle.store.frames.logs import Logs
 
 WRITERS = 8
 ENTRIES = 1000

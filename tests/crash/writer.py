@@ -22,9 +22,9 @@ from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.faces.machine import now_ms
 from waggle.log.entry import Agent
-from waggle.store import git
-from waggle.store.locate import find
 from waggle.store.outside import Outside
+from waggle.store.repo import git
+from waggle.store.repo.locate import find
 from waggle.store.space import Draft, Space
 
 BEFORE_COMMIT = "before the journal's commit"

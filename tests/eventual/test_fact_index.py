@@ -12,7 +12,7 @@ from waggle.base.errors import WaggleError
 from waggle.eventual.fact_search import QUERY_CHARS_MAX, QUERY_WORDS_MAX, expression, search
 from waggle.eventual.facts import FACT_FOLD, FactAssert
 from waggle.log.entry import Agent, Entry
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 BEES = FactAssert(entity="hive 7", attribute="scouts", value='the "near" bees AND the queen')
 

@@ -17,7 +17,7 @@ from waggle.eventual.fact_reads import Fact
 from waggle.eventual.fact_search import search
 from waggle.eventual.facts import FACT_FOLD, FactAssert, FactBody, FactRetract
 from waggle.log.entry import Agent, Entry
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 REPLICAS = ("0a" * 16, "0b" * 16, "0c" * 16)
 AGENTS = (Agent(name="ann"), Agent(name="bob", model="m"))

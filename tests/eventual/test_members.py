@@ -13,7 +13,7 @@ from waggle.eventual.members import Join, Leave, Membership, membership, members
 from waggle.eventual.presence import Presence, presences
 from waggle.log.beat import Beat
 from waggle.log.entry import Agent, Body
-from waggle.store.beat_rows import HeardBeat, Watched
+from waggle.store.hearing.beat_rows import HeardBeat, Watched
 from waggle.store.space import Draft, Space
 
 if TYPE_CHECKING:

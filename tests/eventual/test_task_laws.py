@@ -27,7 +27,7 @@ from waggle.eventual.task_kinds import (
     TaskRenew,
 )
 from waggle.log.entry import Agent, Body, Entry
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 START_MS = 1_767_225_600_000
 AGENTS = (Agent(name="ann"), Agent(name="bob"))

@@ -20,7 +20,7 @@ from waggle.eventual.task_similar import (
     trigrams,
 )
 from waggle.log.entry import Agent, Body, Entry
-from waggle.store.view import View
+from waggle.store.views.view import View
 
 TITLES = st.text(max_size=40)
 NOW = (2**62, "")

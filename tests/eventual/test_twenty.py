@@ -23,7 +23,7 @@ from waggle.eventual import task_claims, tasks
 from waggle.eventual.task_kinds import FIELDS, KINDS, TaskAdd, TaskEdit
 from waggle.faces import machine
 from waggle.log.entry import Agent, Entry
-from waggle.store.locate import find
+from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
 from waggle.sync.exchange import Exchange

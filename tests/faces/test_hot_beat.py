@@ -12,7 +12,7 @@ from tests.race.field import Field
 
 from waggle.faces.cli import hot_beat
 from waggle.faces.cli.main import main as everything
-from waggle.store.beats import Beats
+from waggle.store.hearing.beats import Beats
 
 HEAVY = {"pygit2", "click", "rich", "cryptography", "asyncio", "subprocess", "zenoh"}
 CALL = """

@@ -15,7 +15,7 @@ from waggle.agents.folds import FOLDS
 from waggle.base.clock import stamp
 from waggle.eventual.tasks import TaskAdd
 from waggle.faces import machine
-from waggle.store.locate import find
+from waggle.store.repo.locate import find
 from waggle.store.space import Space
 
 YEAR_2100 = stamp(4_102_444_800_000)

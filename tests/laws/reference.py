@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from waggle.choice.kinds import Candidate, Check, Ruling, Vote, family_of
 from waggle.choice.weights import BIN_PRIOR, PRIOR_BAD, PRIOR_GOOD, SCATTER, log2
 from waggle.log.entry import Entry
-from waggle.store.decrees import Admit, Decree, Distrust
+from waggle.store.views.decrees import Admit, Decree, Distrust
 
 Key = int | tuple[int, ...]
 

@@ -22,8 +22,8 @@ from waggle.base.clock import DRIFT_MS_MAX, millis
 from waggle.choice.fold import CHOICE_FOLD
 from waggle.log.chain import follow, start
 from waggle.store import config
-from waggle.store.decrees import Decree
 from waggle.store.space import Space
+from waggle.store.views.decrees import Decree
 
 SEEDS = 400 if os.environ.get("WAGGLE_TESTS") == "soak" else 24
 

@@ -20,8 +20,8 @@ from waggle.choice.ballot import Ballot, first_approvals, read
 from waggle.choice.fold import CHOICE_FOLD
 from waggle.choice.rules import DEFAULT, RULES
 from waggle.log.entry import Body, Entry
-from waggle.store.decrees import KINDS
-from waggle.store.view import View
+from waggle.store.views.decrees import KINDS
+from waggle.store.views.view import View
 
 SEEDS = st.integers(0, 2**32 - 1)
 

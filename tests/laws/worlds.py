@@ -43,7 +43,7 @@ from waggle.log.entry import Agent, Body, Entry, envelope, registry
 from waggle.log.line import body as encode
 from waggle.log.line import line as put_clock
 from waggle.log.sshsig import public_text, sign
-from waggle.store.decrees import KINDS, Admit, Decree, Distrust, Trust, signed
+from waggle.store.views.decrees import KINDS, Admit, Decree, Distrust, Trust, signed
 
 START_MS = 1_767_225_600_000
 SPACE = "main"

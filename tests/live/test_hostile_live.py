@@ -25,10 +25,11 @@ from waggle.eventual.tasks import tasks
 from waggle.log.frame import signed_bytes
 from waggle.log.said import Said, sign_head
 from waggle.log.sshsig import sign
-from waggle.store import proofs
-from waggle.store.members import members
-from waggle.store.objects import Objects, tree_entries
-from waggle.store.verify import verify
+from waggle.store.checkup.verify import verify
+from waggle.store.hearing import proofs
+from waggle.store.repo.objects import Objects
+from waggle.store.repo.trees import tree_entries
+from waggle.store.views.members import members
 from waggle.sync.live import wire
 from waggle.sync.live.wire import Ask, Frame
 from waggle.sync.talk import Question, Talk

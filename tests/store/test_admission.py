@@ -15,9 +15,18 @@ from waggle.base.clock import DRIFT_MS_MAX, stamp
 from waggle.log.chain import Link
 from waggle.log.entry import Agent, Envelope
 from waggle.log.sshsig import public_text
-from waggle.store import decrees
-from waggle.store.admission import Policy, bounds, count, settle_fork
-from waggle.store.decrees import EVERYTHING, Admit, Decree, Decrees, Distrust, Trust, flaw, signed
+from waggle.store.views import decrees
+from waggle.store.views.admission import Policy, bounds, count, settle_fork
+from waggle.store.views.decrees import (
+    EVERYTHING,
+    Admit,
+    Decree,
+    Decrees,
+    Distrust,
+    Trust,
+    flaw,
+    signed,
+)
 
 WALL_MS = 1_000_000
 REPLICA, OTHER = "ab" * 16, "cd" * 16

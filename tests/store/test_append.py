@@ -14,7 +14,7 @@ from waggle.choice.kinds import Candidate, Vote
 from waggle.eventual.tasks import TaskAdd, tasks
 from waggle.log.entry import Agent
 from waggle.store import config
-from waggle.store.locate import find
+from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
 
@@ -133,7 +133,7 @@ from waggle.agents.folds import FOLDS
 from waggle.eventual.tasks import TaskAdd
 from waggle.faces.machine import outside
 from waggle.log.entry import Agent
-from waggle.store.locate import find
+from waggle.store.repo.locate import find
 from waggle.store.space import Draft, Space
 with Space(find(sys.argv[1], {}), "main", FOLDS, outside()) as space:
     for n in range(40):

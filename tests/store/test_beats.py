@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from waggle.base.clock import DRIFT_MS_MAX
 from waggle.log.beat import BEATS_MAX, Beat, SignedBeats, sign_beats
-from waggle.store.beat_rows import RECORDS_MAX, HeardBeat, Watched
-from waggle.store.beats import Beats
+from waggle.store.hearing.beat_rows import RECORDS_MAX, HeardBeat, Watched
+from waggle.store.hearing.beats import Beats
 
 NOW_MS = 1_767_225_600_000
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([n + 1]) * 32) for n in range(3)]
@@ -272,7 +272,7 @@ def test_what_the_detector_thinks_is_kept_for_others_to_read(beats: Beats) -> No
 
 BEATER = f"""
 import sys
-from waggle.store.beats import Beats
+from waggle.store.hearing.beats import Beats
 beats = Beats(sys.argv[1], "main")
 for number in range(50):
     print(beats.renew("{OWN}", sys.argv[2], {NOW_MS}, lease=60).beat.counter)

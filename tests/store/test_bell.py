@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from waggle.base.errors import WaggleError
-from waggle.store import bell
-from waggle.store.bell import Bell, claim, is_claimed, ring
+from waggle.store.own import bell
+from waggle.store.own.bell import Bell, claim, is_claimed, ring
 
 PATIENCE_S = 20
 NODE = """
 import os, sys
-from waggle.store.bell import Bell, claim
+from waggle.store.own.bell import Bell, claim
 with claim(sys.argv[1]):
     bell = Bell(sys.argv[1], os.urandom)
     print("open", flush=True)
@@ -31,7 +31,7 @@ with claim(sys.argv[1]):
 """
 WRITER = """
 import os, sys
-from waggle.store.bell import ring
+from waggle.store.own.bell import ring
 folder, name, count = sys.argv[1:]
 for number in range(int(count)):
     with open(os.path.join(folder, f"{name}-{number}"), "w"):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from waggle.base.clock import DRIFT_MS_MAX, from_the_future, millis
 from waggle.eventual.tasks import tasks
+from waggle.store.checkup.verify import verify
 from waggle.store.space import Space
-from waggle.store.verify import verify
 
 if TYPE_CHECKING:
     from tests.conftest import World

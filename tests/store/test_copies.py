@@ -17,12 +17,12 @@ import pytest
 from waggle.choice.kinds import Candidate, Vote
 from waggle.eventual.tasks import tasks
 from waggle.log.entry import Agent
-from waggle.store.identity import KEY_FILE
-from waggle.store.locate import Repository, find
-from waggle.store.minting import NEXT_KEY
+from waggle.store.checkup.verify import verify
+from waggle.store.own.identity import KEY_FILE
+from waggle.store.own.minting import NEXT_KEY
+from waggle.store.repo.locate import Repository, find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
 
 if TYPE_CHECKING:
     from tests.conftest import World

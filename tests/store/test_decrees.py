@@ -14,12 +14,13 @@ from tests.store.voices import Voice, logs
 from waggle.base.clock import DRIFT_MS_MAX, stamp
 from waggle.eventual.tasks import TaskAdd, tasks
 from waggle.log.sshsig import public_text
-from waggle.store import config, decrees
-from waggle.store.decrees import Admit, Decree, Distrust, Trust
-from waggle.store.listening import Listener
-from waggle.store.members import Member, members
+from waggle.store import config
+from waggle.store.checkup.verify import verify
+from waggle.store.hearing.listening import Listener
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
+from waggle.store.views import decrees
+from waggle.store.views.decrees import Admit, Decree, Distrust, Trust
+from waggle.store.views.members import Member, members
 
 OPERATOR = 10
 SETTINGS = config.Config(operators=(public_text(public(OPERATOR)),))

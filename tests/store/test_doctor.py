@@ -14,10 +14,12 @@ from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
-from waggle.store import doctor
-from waggle.store.doctor import DISK_BYTES_FULL, DISK_BYTES_LOW, Diagnosis, examine, room, span
-from waggle.store.locate import Repository
-from waggle.store.sealing import ref_name
+from waggle.store.checkup import machine
+from waggle.store.checkup.doctor import examine
+from waggle.store.checkup.machine import DISK_BYTES_FULL, DISK_BYTES_LOW, room
+from waggle.store.checkup.patient import Diagnosis, span
+from waggle.store.frames.sealing import ref_name
+from waggle.store.repo.locate import Repository
 from waggle.store.space import Draft, Space
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def test_no_git_and_no_ssh_keygen(world: World) -> None:
 
 def test_a_file_system_that_is_unsafe(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     space = healthy(world)
-    monkeypatch.setattr(doctor, "medium", lambda _path: "nfs4")
+    monkeypatch.setattr(machine, "medium", lambda _path: "nfs4")
     found = one(look(world, space), "medium")
     assert (found.severity, "nfs4" in found.what) == ("error", True)
 

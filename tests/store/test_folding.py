@@ -15,8 +15,8 @@ from waggle.choice.kinds import Candidate, Check, Vote
 from waggle.eventual.tasks import TASK_FOLD, TaskAdd, TaskFold, tasks
 from waggle.log.entry import Agent, Body
 from waggle.store import config
-from waggle.store.locate import find
 from waggle.store.outside import Outside
+from waggle.store.repo.locate import find
 from waggle.store.space import Draft, Space
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def test_a_damaged_journal_is_an_error_that_keeps_what_there_is(world: World, sp
 def test_entries_that_are_sealed_and_trimmed_while_they_are_read_are_not_missed(
     world: World, space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waggle.store.reading.READ_ENTRIES", 4)
+    monkeypatch.setattr("waggle.store.views.reading.READ_ENTRIES", 4)
     for n in range(10):
         world.task(space, f"task {n}")
     other = world.space(space.repository)

@@ -17,11 +17,11 @@ from waggle.eventual.tasks import TaskAdd, tasks
 from waggle.log.entry import Agent
 from waggle.log.line import body
 from waggle.log.line import line as put_clock
-from waggle.store.discovery import discover
-from waggle.store.logs import Logs
-from waggle.store.sealing import ref_name
+from waggle.store.checkup.verify import verify
+from waggle.store.frames.discovery import discover
+from waggle.store.frames.logs import Logs
+from waggle.store.frames.sealing import ref_name
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
 
 if TYPE_CHECKING:
     from tests.conftest import Forger, World
@@ -439,7 +439,7 @@ def test_unknown_kinds_and_fields_survive_and_stop_nothing(world: World, space: 
 
 
 def test_unknown_kinds_of_our_own_journal_survive_sealing(world: World, space: Space) -> None:
-    from waggle.store.journal import Pending
+    from waggle.store.own.journal import Pending
 
     encoded = body("dance.waggle", {"name": "ann"}, {"new": [1]})
     space.write([Pending(encoded)])

@@ -12,12 +12,12 @@ import pytest
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
-from waggle.store.git import MissingObjectError
-from waggle.store.logs import Logs
-from waggle.store.sealing import Sealer
-from waggle.store.signers import SIGNERS_FILE
+from waggle.store.checkup.verify import verify
+from waggle.store.frames.logs import Logs
+from waggle.store.frames.sealing import Sealer
+from waggle.store.frames.signers import SIGNERS_FILE
+from waggle.store.repo.git import MissingObjectError
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
 
 if TYPE_CHECKING:
     from tests.conftest import World

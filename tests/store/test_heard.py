@@ -16,10 +16,11 @@ from tests.store.voices import Voice, logs
 
 from waggle.log.chain import Head
 from waggle.log.said import check, say
-from waggle.store import listening, minting, proofs, recording
-from waggle.store.heard import Heard
-from waggle.store.known import LOOK_BACK_FRAMES
-from waggle.store.listening import Listener
+from waggle.store.hearing import listening, proofs, recording
+from waggle.store.hearing.heard import Heard
+from waggle.store.hearing.known import LOOK_BACK_FRAMES
+from waggle.store.hearing.listening import Listener
+from waggle.store.own import minting
 from waggle.store.space import Space
 
 if TYPE_CHECKING:
@@ -506,8 +507,8 @@ import sys
 from tests.store.voices import Voice, logs
 from waggle.agents.folds import FOLDS
 from waggle.faces.machine import outside
-from waggle.store.listening import Listener
-from waggle.store.locate import find
+from waggle.store.hearing.listening import Listener
+from waggle.store.repo.locate import find
 from waggle.store.space import Space
 
 space = Space(find(sys.argv[1], {}), "main", FOLDS, outside())

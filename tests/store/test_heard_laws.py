@@ -18,10 +18,10 @@ from tests.store.voices import Voice, logs
 
 from waggle.log.chain import Head
 from waggle.log.said import Said
-from waggle.store import proofs
-from waggle.store.heard import Heard
-from waggle.store.listening import Listener
-from waggle.store.logs import Logs
+from waggle.store.frames.logs import Logs
+from waggle.store.hearing import proofs
+from waggle.store.hearing.heard import Heard
+from waggle.store.hearing.listening import Listener
 from waggle.store.space import Space
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd, tasks
 from waggle.log.entry import Agent
-from waggle.store import held
+from waggle.store.checkup.verify import verify
+from waggle.store.own import held
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
 
 if TYPE_CHECKING:
     from tests.conftest import World

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from waggle.base.errors import WaggleError
-from waggle.store.locate import Repository, find
+from waggle.store.repo.locate import Repository, find
 from waggle.store.setup import initialise
 
 if TYPE_CHECKING:

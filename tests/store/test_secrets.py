@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import waggle
-from waggle.store.secrets import (
+from waggle.store.own.secrets import (
     _RULES,
     FINDINGS_MAX,
     OVERLAP_CHARS,
@@ -193,7 +193,7 @@ def test_nothing_is_verified_over_the_network(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_text_without_a_hint_never_imports_the_library() -> None:
     code = (
-        "import sys; from waggle.store.secrets import scan_text;"
+        "import sys; from waggle.store.own.secrets import scan_text;"
         "assert scan_text('an ordinary note about src/a.py\\n' * 9, place='x') == ();"
         "sys.exit(any(m in sys.modules for m in ('detect_secrets', 'requests')))"
     )

@@ -14,11 +14,12 @@ from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
 from waggle.log.line import body
-from waggle.store import verify as module
-from waggle.store.journal import Pending
-from waggle.store.sealing import ref_name
+from waggle.store.checkup import report as module
+from waggle.store.checkup.report import Report
+from waggle.store.checkup.verify import verify
+from waggle.store.frames.sealing import ref_name
+from waggle.store.own.journal import Pending
 from waggle.store.space import Draft, Space
-from waggle.store.verify import Report, verify
 
 if TYPE_CHECKING:
     from tests.conftest import World
@@ -212,6 +213,6 @@ def test_a_store_copied_while_it_was_whole_is_whole(world: World, space: Space) 
     world.close()
     target = world.folder / "elsewhere"
     shutil.copytree(space.repository.work_tree or "", target)
-    from waggle.store.locate import find
+    from waggle.store.repo.locate import find
 
     assert verify(world.space(find(str(target), {}))).sound

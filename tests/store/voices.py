@@ -10,7 +10,7 @@ from waggle.base.clock import stamp
 from waggle.base.ids import extend, genesis, replica_of
 from waggle.log.line import body, line
 from waggle.log.said import Said, say
-from waggle.store.logs import Logs
+from waggle.store.frames.logs import Logs
 
 if TYPE_CHECKING:
     from tests.conftest import World

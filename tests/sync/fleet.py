@@ -27,8 +27,8 @@ from waggle.choice.rules import DEFAULT
 from waggle.eventual.members import Join, Leave
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent, Body
-from waggle.store.locate import find
 from waggle.store.outside import Outside
+from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
 from waggle.sync.exchange import Exchange, Report

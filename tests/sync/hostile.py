@@ -25,8 +25,8 @@ from waggle.base.limits import FRAME_ENTRIES_MAX
 from waggle.faces.cli.main import main
 from waggle.log.frame import Statement, commit_bytes, identity, message, signed_bytes
 from waggle.log.sshsig import sign
-from waggle.store.git import EMPTY_TREE
-from waggle.store.objects import Objects
+from waggle.store.repo.git import EMPTY_TREE
+from waggle.store.repo.objects import Objects
 from waggle.store.space import Space
 
 OTHER = b"\5" * 32

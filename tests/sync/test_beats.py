@@ -13,8 +13,8 @@ from waggle.base.clock import DRIFT_MS_MAX
 from waggle.eventual.presence import presences
 from waggle.log.beat import Beat, sign_beats, to_file
 from waggle.log.frame import commit_bytes, identity
-from waggle.store.beats import Beats
-from waggle.store.locate import Repository
+from waggle.store.hearing.beats import Beats
+from waggle.store.repo.locate import Repository
 from waggle.store.space import Space
 from waggle.sync.beats import BEATS_FILE, Carried, own_record
 from waggle.sync.exchange import Exchange, Exchanged

@@ -15,13 +15,13 @@ from waggle.agents.folds import FOLDS
 from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
 from waggle.log.entry import Agent
-from waggle.store import identity
+from waggle.store.checkup.verify import verify
 from waggle.store.config import Config
-from waggle.store.locate import find
-from waggle.store.refusals import REFUSED, REFUSED_MAX
-from waggle.store.sealing import ref_name
+from waggle.store.frames.refusals import REFUSED, REFUSED_MAX
+from waggle.store.frames.sealing import ref_name
+from waggle.store.own import identity
+from waggle.store.repo.locate import find
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
 from waggle.sync.exchange import Exchange, Exchanged, Report
 from waggle.sync.remotes import Remote, find_remotes
 from waggle.sync.transport import Transport

@@ -23,9 +23,9 @@ from waggle.eventual.facts import FACT_FOLD
 from waggle.eventual.members import MEMBER_FOLD
 from waggle.eventual.tasks import TASK_FOLD
 from waggle.log.entry import Entry
-from waggle.store import discovery
-from waggle.store.journal import Journal
-from waggle.store.view import Tables, View
+from waggle.store.frames import discovery
+from waggle.store.own.journal import Journal
+from waggle.store.views.view import Tables, View
 from waggle.sync import receive
 from waggle.sync.exchange import Exchange
 

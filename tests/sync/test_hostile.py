@@ -35,10 +35,10 @@ from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
 from waggle.log.line import body
 from waggle.log.line import line as put_clock
-from waggle.store.logs import Logs
-from waggle.store.objects import Objects
-from waggle.store.refusals import REFUSED_ALL_MAX
-from waggle.store.sealing import ref_name
+from waggle.store.frames.logs import Logs
+from waggle.store.frames.refusals import REFUSED_ALL_MAX
+from waggle.store.frames.sealing import ref_name
+from waggle.store.repo.objects import Objects
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from tests.sync.test_exchange import admitted, only, sync
 
 from waggle.choice.kinds import Candidate
 from waggle.log.entry import Agent
-from waggle.store.locate import find
+from waggle.store.checkup.verify import verify
+from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
-from waggle.store.verify import verify
 from waggle.sync.exchange import Exchange
 from waggle.sync.remotes import Remote
 from waggle.sync.transport import Transport

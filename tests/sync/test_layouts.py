@@ -11,7 +11,7 @@ from tests.sync.hosts import bare
 from tests.sync.test_exchange import remote
 
 from waggle.faces.ops.doctor import diagnose
-from waggle.store.doctor import Diagnosis
+from waggle.store.checkup.patient import Diagnosis
 from waggle.sync.layouts import PREFIXES, find_layouts
 from waggle.sync.transport import Transport
 

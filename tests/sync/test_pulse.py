@@ -11,7 +11,7 @@ from tests.conftest import World
 from waggle.base.clock import DRIFT_MS_MAX
 from waggle.eventual.suspicion import Detector
 from waggle.log.beat import SignedBeats
-from waggle.store.beats import Beats
+from waggle.store.hearing.beats import Beats
 from waggle.sync.beats import own_record
 from waggle.sync.live import wire
 from waggle.sync.pulse import KEEP_S, Pulse

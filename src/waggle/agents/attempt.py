@@ -22,7 +22,7 @@ from waggle.base.errors import WaggleError
 from waggle.causal.checkpoints import Checkpoint, checkpoints, ref_of
 from waggle.eventual.tasks import Task
 from waggle.log.entry import Agent
-from waggle.store.git import GitFailedError
+from waggle.store.repo.git import GitFailedError
 from waggle.store.space import Draft, Space
 
 

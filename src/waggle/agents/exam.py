@@ -21,9 +21,9 @@ from waggle.agents.process import Ended
 from waggle.agents.protect import DEFAULT_PROTECTED, split_changes
 from waggle.choice.kinds import Check
 from waggle.log.entry import Agent
-from waggle.store.journal import Written
-from waggle.store.locate import Repository
-from waggle.store.secrets import scan_text
+from waggle.store.own.journal import Written
+from waggle.store.own.secrets import scan_text
+from waggle.store.repo.locate import Repository
 from waggle.store.space import Draft, Space
 
 CHECKER = Agent(name="waggle-race")

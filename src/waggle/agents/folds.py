@@ -8,7 +8,7 @@ from waggle.choice.fold import CHOICE_FOLD
 from waggle.eventual.facts import FACT_FOLD
 from waggle.eventual.members import MEMBER_FOLD
 from waggle.eventual.tasks import TASK_FOLD
-from waggle.store.view import Fold
+from waggle.store.views.view import Fold
 
 FOLDS: tuple[Fold, ...] = (
     TASK_FOLD,

@@ -12,7 +12,7 @@ from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import Task
 from waggle.log.entry import Agent
-from waggle.store.journal import Written
+from waggle.store.own.journal import Written
 from waggle.store.space import Draft, Space
 
 

@@ -21,7 +21,7 @@ from waggle.base.errors import WaggleError
 from waggle.choice import outcome
 from waggle.eventual.tasks import Task, TaskAdd, find_task
 from waggle.log.entry import Agent
-from waggle.store.locate import Repository
+from waggle.store.repo.locate import Repository
 from waggle.store.space import Draft, Space
 
 Listener = Callable[[Event], None]

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from waggle.log.entry import Body, Count, Entry, Id, Name
-from waggle.store.view import Tables
+from waggle.store.views.view import Tables
 
 Ended = Literal["done", "empty", "crashed", "timeout", "limit", "held", "stopped"]
 """How a run ended: with a result; without any change; by a signal or an error without a result;

@@ -15,8 +15,8 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from waggle.agents.worktree import LEAVINGS, readable
-from waggle.store.git import Git
-from waggle.store.locate import Repository
+from waggle.store.repo.git import Git
+from waggle.store.repo.locate import Repository
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

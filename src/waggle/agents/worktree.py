@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from waggle.agents.protect import Change
 from waggle.base.errors import WaggleError
-from waggle.store.git import EMPTY_TREE, Git, GitFailedError
-from waggle.store.locate import Repository, find
-from waggle.store.lock import locked
+from waggle.store.own.lock import locked
+from waggle.store.repo.git import EMPTY_TREE, Git, GitFailedError
+from waggle.store.repo.locate import Repository, find
 
 LEAVINGS = (":(exclude,glob)**/.aider*",)
 """Files of agents' own that are no part of their results."""

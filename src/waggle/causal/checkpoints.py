@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from waggle.log.entry import Body, Count, Entry, Id, Oid
-from waggle.store.view import Tables
+from waggle.store.views.view import Tables
 
 CHECKPOINT_REFS = "refs/waggle-checkpoint"
 

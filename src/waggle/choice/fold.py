@@ -18,7 +18,7 @@ from waggle.choice.kinds import (
     ruling_statement,
 )
 from waggle.log.entry import Agent, Body, Entry
-from waggle.store.view import Tables
+from waggle.store.views.view import Tables
 
 _NEVER = 2**63 - 1
 
@@ -29,7 +29,7 @@ def confidence_bin(confidence: int | None) -> int:
 
 
 class ChoiceFold:
-    """The fold of the choice; see store/view.py for what a fold promises."""
+    """The fold of the choice; see store/views/view.py for what a fold promises."""
 
     name = "choice"
     version = 2

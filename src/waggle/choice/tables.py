@@ -3,7 +3,7 @@
 The base tables are CRDTs: `candidate` and `ruling` grow or keep the latest, `vote` keeps a voter's
 last and first vote, `run` keeps two bits that only rise. `tally`, `voter_record` and
 `author_record` are sums over them, moved in the same statement that moves a row, so folding a
-vote is O(1) and no read ever scans votes. Names are numbers (see store/view.py).
+vote is O(1) and no read ever scans votes. Names are numbers (see store/views/view.py).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from waggle.base.errors import WaggleError
 from waggle.eventual import fact_tables as sql
 from waggle.eventual.fact_tables import ALWAYS
 from waggle.log.entry import Body, Entry, Id
-from waggle.store.view import Tables
+from waggle.store.views.view import Tables
 
 TERM_CHARS_MAX = 256
 """The name of an entity or an attribute."""
@@ -74,7 +74,7 @@ Edges = Mapping[tuple[str, str, str], int]
 
 
 class FactFold:
-    """The fold of facts; see store/view.py for what a fold promises."""
+    """The fold of facts; see store/views/view.py for what a fold promises."""
 
     name = "facts"
     version = 1

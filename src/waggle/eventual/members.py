@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from waggle.log.beat import LEASE_S, Lease
 from waggle.log.entry import Body, Entry
-from waggle.store.view import Tables
+from waggle.store.views.view import Tables
 
 ROLES_MAX = 16
 Role = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}\Z")]
@@ -69,7 +69,7 @@ class Membership(Struct, frozen=True, kw_only=True):
 
 
 class MemberFold:
-    """The fold of members; see store/view.py for what a fold promises."""
+    """The fold of members; see store/views/view.py for what a fold promises."""
 
     name = "members"
     version = 1

@@ -20,7 +20,7 @@ from msgspec import Struct
 from waggle.base.clock import DRIFT_MS_MAX, millis
 from waggle.eventual.members import Membership
 from waggle.log.beat import LEASE_S_MIN, Beat
-from waggle.store.beat_rows import HeardBeat, Watched
+from waggle.store.hearing.beat_rows import HeardBeat, Watched
 
 State = Literal["alive", "suspect", "lapsed", "left"]
 

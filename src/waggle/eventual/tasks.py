@@ -27,7 +27,7 @@ from waggle.eventual.task_refresh import Changes
 from waggle.eventual.task_registers import Registers
 from waggle.eventual.task_tables import DIGESTS, SCHEMA
 from waggle.log.entry import Body, Entry
-from waggle.store.view import Tables
+from waggle.store.views.view import Tables
 
 __all__ = ["TASK_FOLD", "Task", "TaskAdd", "TaskFold", "find_task", "tasks"]
 
@@ -63,7 +63,7 @@ class Task(Struct, frozen=True, kw_only=True):
 
 
 class TaskFold:
-    """The fold of the task set; see store/view.py for what a fold promises."""
+    """The fold of the task set; see store/views/view.py for what a fold promises."""
 
     name = "tasks"
     version = 2

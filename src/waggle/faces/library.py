@@ -16,7 +16,7 @@ from waggle.eventual.tasks import find_task
 from waggle.faces import machine
 from waggle.log.entry import Entry
 from waggle.store import waiting
-from waggle.store.locate import find
+from waggle.store.repo.locate import find
 from waggle.store.space import Space
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_hex
 from waggle.log.sshsig import public_text
-from waggle.store.identity import write_private
+from waggle.store.disk import write_private
 
 
 def key_path(environ: Mapping[str, str]) -> str:

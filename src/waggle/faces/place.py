@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waggle.store.locate import Repository, find
+from waggle.store.repo.locate import Repository, find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

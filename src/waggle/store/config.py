@@ -15,7 +15,7 @@ from msgspec import Struct
 from waggle.base.errors import WaggleError
 from waggle.base.ids import check_space, is_replica
 from waggle.base.limits import CONTENT_BYTES_HARD_MAX, CONTENT_BYTES_MAX
-from waggle.store.identity import write_private
+from waggle.store.disk import write_private
 
 CONFIG_FILE = "config.toml"
 PREFIX = "refs/waggle"

@@ -9,15 +9,16 @@ import psutil
 
 from waggle.base.errors import WaggleError
 from waggle.log.sshsig import public_text
-from waggle.store import config, minting
-from waggle.store.identity import Identity
-from waggle.store.journal import Journal
-from waggle.store.locate import Repository
-from waggle.store.lock import locked
-from waggle.store.objects import Objects
+from waggle.store import config
+from waggle.store.frames.reclaim import reclaim
+from waggle.store.frames.signers import write_signers
 from waggle.store.outside import Outside
-from waggle.store.reclaim import reclaim
-from waggle.store.signers import write_signers
+from waggle.store.own import minting
+from waggle.store.own.identity import Identity
+from waggle.store.own.journal import Journal
+from waggle.store.own.lock import locked
+from waggle.store.repo.locate import Repository
+from waggle.store.repo.objects import Objects
 
 UNSAFE_MEDIA = frozenset(
     {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "afpfs", "ceph", "lustre",

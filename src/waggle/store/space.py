@@ -21,26 +21,27 @@ from waggle.log.chain import Head
 from waggle.log.entry import Agent, Body, canonical, fields_of, validate
 from waggle.log.line import body as encode_body
 from waggle.log.line import check_key
-from waggle.store import config, held, minting
-from waggle.store.admission import Policy
-from waggle.store.discovery import Finding as LogFinding
-from waggle.store.discovery import discover
-from waggle.store.folding import Folding
-from waggle.store.heard import Heard
-from waggle.store.identity import Identity
-from waggle.store.journal import ClockAheadError, Journal, Pending, Written
-from waggle.store.locate import Repository
-from waggle.store.lock import locked
-from waggle.store.logs import Logs
+from waggle.store import config
+from waggle.store.frames.discovery import Finding as LogFinding
+from waggle.store.frames.discovery import discover
+from waggle.store.frames.logs import Logs
+from waggle.store.frames.sealing import Sealed, Sealer
+from waggle.store.frames.signers import refresh_signers
+from waggle.store.hearing.heard import Heard
 from waggle.store.outside import Outside
-from waggle.store.reading import Reading
-from waggle.store.sealing import Sealed, Sealer
-from waggle.store.secrets import Finding, scan_diff, scan_text
-from waggle.store.signers import refresh_signers
-from waggle.store.view import Fold, View
+from waggle.store.own import held, minting
+from waggle.store.own.identity import Identity
+from waggle.store.own.journal import ClockAheadError, Journal, Pending, Written
+from waggle.store.own.lock import locked
+from waggle.store.own.secrets import Finding, scan_diff, scan_text
+from waggle.store.repo.locate import Repository
+from waggle.store.views.admission import Policy
+from waggle.store.views.folding import Folding
+from waggle.store.views.reading import Reading
+from waggle.store.views.view import Fold, View
 
 if TYPE_CHECKING:
-    from waggle.store.objects import Objects
+    from waggle.store.repo.objects import Objects
 
 
 class Draft(Struct, frozen=True, kw_only=True, gc=False):
@@ -99,7 +100,7 @@ class Space:
     def objects(self) -> Objects:
         """The git objects and refs; opening them imports libgit2, which plain reads need not."""
         if self._objects is None:
-            from waggle.store.objects import Objects
+            from waggle.store.repo.objects import Objects
 
             self._objects = Objects(self.repository.common_dir)
         return self._objects
@@ -122,7 +123,7 @@ class Space:
             owner = minting.current(self.store_dir, self.journal)
             if owner is not None:
                 return owner
-            from waggle.store.reclaim import reclaim  # it loads libgit2
+            from waggle.store.frames.reclaim import reclaim  # it loads libgit2
 
             outside, journal = self.outside, self.journal
             sealed = {name: reclaim(self.objects, journal, name) for name in journal.spaces()}

@@ -24,15 +24,15 @@ from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
 from waggle.log.beat import FILE_BYTES_MAX, SignedBeats, decode, from_file, sign_beats, to_file
 from waggle.log.frame import commit_bytes, identity
-from waggle.store.beats import Adopted, Beats
-from waggle.store.git import FOLDER_BYTES_MAX, MissingObjectError
+from waggle.store.hearing.beats import Adopted, Beats
+from waggle.store.repo.git import FOLDER_BYTES_MAX, MissingObjectError
 from waggle.sync.receive import below
 from waggle.sync.remotes import Remote
 from waggle.sync.transport import Outcome
 from waggle.sync.trouble import Trouble, trouble
 
 if TYPE_CHECKING:
-    from waggle.store.objects import Objects
+    from waggle.store.repo.objects import Objects
     from waggle.store.space import Space
 
 REFS = "refs/waggle-beats"

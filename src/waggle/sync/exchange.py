@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from waggle.store.discovery import Finding, frame_end
-from waggle.store.leftovers import clear_locks
-from waggle.store.logs import Logs
-from waggle.store.sealing import Sealed, ref_name
+from waggle.store.frames.discovery import Finding, frame_end
+from waggle.store.frames.logs import Logs
+from waggle.store.frames.sealing import Sealed, ref_name
+from waggle.store.repo.leftovers import clear_locks
 from waggle.sync import last
 from waggle.sync.beats import Carried, Carrier
 from waggle.sync.receive import Received, mirror, receive

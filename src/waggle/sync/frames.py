@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Literal
 
 from waggle.base.errors import WaggleError
 from waggle.log.frame import identity
-from waggle.store.discovery import advance, tips_of
-from waggle.store.git import FOLDER_BYTES_MAX, MissingObjectError
-from waggle.store.lock import locked
-from waggle.store.logs import Logs, parents_of, signed_statement
-from waggle.store.objects import tree_entries
-from waggle.store.sealing import ref_name
+from waggle.store.frames.discovery import advance, tips_of
+from waggle.store.frames.logs import Logs, parents_of, signed_statement
+from waggle.store.frames.sealing import ref_name
+from waggle.store.own.lock import locked
+from waggle.store.repo.git import FOLDER_BYTES_MAX, MissingObjectError
+from waggle.store.repo.trees import tree_entries
 from waggle.sync.live import wire
 from waggle.sync.live.wire import Frame
 
 if TYPE_CHECKING:
-    from waggle.store.objects import Objects
+    from waggle.store.repo.objects import Objects
     from waggle.store.space import Space
 
 Taken = Literal["new", "old", "gap", "partial", "refused"]

@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from waggle.log.frame import commit_bytes
 from waggle.store.config import PREFIX
-from waggle.store.git import EMPTY_TREE
+from waggle.store.repo.git import EMPTY_TREE
 from waggle.sync.remotes import Remote
 from waggle.sync.transport import Transport
 from waggle.sync.trouble import Trouble
 
 if TYPE_CHECKING:
-    from waggle.store.objects import Objects
+    from waggle.store.repo.objects import Objects
 
 PREFIXES = (PREFIX, "refs/heads/waggle")
 """Where logs may lie, the better one first: branches show up in every list of branches."""

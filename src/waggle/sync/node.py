@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from waggle.store.bell import Bell, claim
+from waggle.store.own.bell import Bell, claim
 from waggle.sync.conversation import Conversation
 from waggle.sync.crew import Crew
 from waggle.sync.live.keys import BEAT

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, get_args
 from msgspec import Struct
 
 from waggle.base.ids import is_replica
-from waggle.store.discovery import Finding, Kind, Step, advance, tips_of
-from waggle.store.lock import locked
-from waggle.store.logs import Logs
-from waggle.store.refusals import Refusals
-from waggle.store.sealing import ref_name
-from waggle.store.signers import refresh_signers
+from waggle.store.frames.discovery import Finding, Kind, Step, advance, tips_of
+from waggle.store.frames.logs import Logs
+from waggle.store.frames.refusals import Refusals
+from waggle.store.frames.sealing import ref_name
+from waggle.store.frames.signers import refresh_signers
+from waggle.store.own.lock import locked
 from waggle.sync.remotes import Remote
 from waggle.sync.trouble import Trouble
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from waggle.base.errors import WaggleError
 from waggle.store.config import Config
-from waggle.store.git import Git
+from waggle.store.repo.git import Git
 
 TRACKING = "refs/waggle-remote"
 """The mirror of what each remote has; nothing is believed because it stands here."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from waggle.base.errors import WaggleError
-from waggle.store.decrees import distrusted
+from waggle.store.views.decrees import distrusted
 from waggle.sync.beats import NODE_EVERY_MS
 from waggle.sync.conversation import Conversation
 from waggle.sync.crew import Crew

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from waggle.store.identity import write_private
+from waggle.store.disk import write_private
 
 SEEN_DIR = "seen"
 NODES_MAX = 4096

@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from waggle.base.limits import FRAME_ENTRIES_MAX
 from waggle.log.said import Said, say
-from waggle.store.discovery import tips_of
-from waggle.store.identity import Identity
-from waggle.store.listening import Listener
-from waggle.store.logs import Logs
+from waggle.store.frames.discovery import tips_of
+from waggle.store.frames.logs import Logs
+from waggle.store.hearing.listening import Listener
+from waggle.store.own.identity import Identity
 from waggle.sync.frames import read_frames, take_frame
 from waggle.sync.live import wire
 from waggle.sync.live.wire import Ask, Frame, Held, Hello, WireError

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
-from waggle.store.git import Git
+from waggle.store.repo.git import Git
 from waggle.sync.remotes import TRACKING, Remote
 from waggle.sync.running import Job
 from waggle.sync.trouble import WHOLE, Trouble, classify

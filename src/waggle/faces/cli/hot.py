@@ -21,14 +21,14 @@ from waggle.faces.cli.output import say
 from waggle.faces.place import place
 from waggle.log.line import body, check_key
 from waggle.log.vector import encode
-from waggle.store.journal import ClockAheadError, Journal, Pending
-from waggle.store.minting import current
+from waggle.store.own.journal import ClockAheadError, Journal, Pending
+from waggle.store.own.minting import current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waggle.store.journal import Written
+    from waggle.store.own.journal import Written
 
 _SCORES = {"--up": 100, "--down": 0}
 _VALUES = frozenset({"--score", "--key", "--as", "--model", "--vendor", "--space"})

@@ -20,16 +20,16 @@ from waggle.faces.acting import acting
 from waggle.faces.cli.output import escaped, say
 from waggle.faces.place import place
 from waggle.log.vector import encode
-from waggle.store import bell
-from waggle.store.beats import Beats
-from waggle.store.journal import Journal
-from waggle.store.minting import current
+from waggle.store.hearing.beats import Beats
+from waggle.store.own import bell
+from waggle.store.own.journal import Journal
+from waggle.store.own.minting import current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from waggle.store.beats import Renewed
+    from waggle.store.hearing.beats import Renewed
 
 _VALUES = frozenset({"--as", "--model", "--vendor", "--space"})
 

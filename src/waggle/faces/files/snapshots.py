@@ -9,7 +9,7 @@ import msgspec
 from waggle.base.ids import check_space, is_hex
 from waggle.faces.files.page import DIGEST_CHARS
 from waggle.faces.files.queue import Snapshot
-from waggle.store.identity import write_private
+from waggle.store.disk import write_private
 
 DIR = "rendered"
 KEPT_MAX = 64

@@ -22,9 +22,9 @@ from waggle.faces.mcp import arguments
 from waggle.faces.mcp.table import RESOURCES, TOOLS, Resource, Tool
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import find
-from waggle.store.journal import JOURNAL_FILE
+from waggle.store.own.journal import JOURNAL_FILE
 from waggle.store.space import Space
-from waggle.store.view import VIEW_DIR
+from waggle.store.views.view import VIEW_DIR
 
 TEXT_CHARS_MAX = 20_000
 """The longest text in a result; the rest is cut, and said to be."""

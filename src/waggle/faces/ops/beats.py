@@ -18,9 +18,9 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, opt
 from waggle.faces.ops.shapes import Durable, printable, short, when
 from waggle.log.beat import LEASE_S, LEASE_S_MAX, LEASE_S_MIN, NOTE_CHARS_MAX, Beat
-from waggle.store import bell
-from waggle.store.beats import Beats, Renewed
-from waggle.store.secrets import scan_text
+from waggle.store.hearing.beats import Beats, Renewed
+from waggle.store.own import bell
+from waggle.store.own.secrets import scan_text
 from waggle.store.space import Draft
 
 

@@ -23,8 +23,8 @@ from waggle.eventual.tasks import find_task
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import CandidateArg, Operation, TaskArg, opt
 from waggle.faces.ops.shapes import CandidateShape, Durable, candidate_shape, short
-from waggle.store.git import EMPTY_TREE
-from waggle.store.journal import Written
+from waggle.store.own.journal import Written
+from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft
 
 

@@ -29,7 +29,7 @@ from waggle.faces.ops.shapes import (
     show_choice,
 )
 from waggle.log.sshsig import sign
-from waggle.store.git import EMPTY_TREE
+from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft
 
 

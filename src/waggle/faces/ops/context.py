@@ -17,9 +17,9 @@ from waggle.eventual.tasks import Task, find_task, tasks
 from waggle.faces.acting import acting
 from waggle.faces.place import place
 from waggle.log.entry import Agent, Body
-from waggle.store.journal import Written
-from waggle.store.locate import Repository, find
 from waggle.store.outside import Outside
+from waggle.store.own.journal import Written
+from waggle.store.repo.locate import Repository, find
 from waggle.store.space import Space
 
 B = TypeVar("B", bound=Body)

@@ -10,7 +10,8 @@ from msgspec import Struct
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, opt
 from waggle.faces.ops.sync import TIMEOUT_S
-from waggle.store.doctor import Diagnosis, Severity, examine
+from waggle.store.checkup.doctor import examine
+from waggle.store.checkup.patient import Diagnosis, Severity
 from waggle.sync.layouts import Layout, find_layouts
 from waggle.sync.remotes import Remote, find_remotes
 from waggle.sync.transport import Transport

@@ -21,7 +21,7 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.facts import superseded
 from waggle.faces.ops.registry import Operation, arg
 from waggle.faces.ops.shapes import Durable, when
-from waggle.store.journal import Written
+from waggle.store.own.journal import Written
 from waggle.store.space import Draft
 
 BATCH_LINES = 500

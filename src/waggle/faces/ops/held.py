@@ -11,7 +11,7 @@ from waggle.faces import operator
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Nothing, Operation, arg
 from waggle.faces.ops.shapes import Durable, short
-from waggle.store import held
+from waggle.store.own import held
 
 
 class HeldShape(Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ from waggle.faces.ops.task_claim import LEASE_S
 from waggle.faces.ops.tasks import TaskAddRequest, task_body
 from waggle.log.entry import Agent, Body
 from waggle.log.line import check_name
-from waggle.store.journal import Written
+from waggle.store.own.journal import Written
 from waggle.store.space import Draft
 
 PARTLY_STATUS = 11

@@ -11,9 +11,9 @@ from msgspec import Struct
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Nothing, Operation, opt
 from waggle.faces.ops.shapes import printable, short, when
-from waggle.store.sealing import ref_name
-from waggle.store.verify import Report
-from waggle.store.verify import verify as verify_space
+from waggle.store.checkup.report import Report
+from waggle.store.checkup.verify import verify as verify_space
+from waggle.store.frames.sealing import ref_name
 
 DAMAGED_STATUS = 8
 

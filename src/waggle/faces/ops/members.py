@@ -15,10 +15,10 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.present import AgentShape, agent_words, present_agents
 from waggle.faces.ops.registry import Nothing, Operation, arg, opt
 from waggle.faces.ops.shapes import Durable, printable, short, when
-from waggle.store import decrees
-from waggle.store.decrees import Admit, Decree, Distrust, Trust
-from waggle.store.members import Member, members
 from waggle.store.space import Draft
+from waggle.store.views import decrees
+from waggle.store.views.decrees import Admit, Decree, Distrust, Trust
+from waggle.store.views.members import Member, members
 
 AGENTS_SHOWN = 6
 

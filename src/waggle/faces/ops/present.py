@@ -8,9 +8,9 @@ from waggle.eventual.members import memberships
 from waggle.eventual.presence import Presence, presences
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.shapes import printable, short, when
-from waggle.store.beats import Beats
-from waggle.store.bell import is_claimed
-from waggle.store.decrees import distrusted
+from waggle.store.hearing.beats import Beats
+from waggle.store.own.bell import is_claimed
+from waggle.store.views.decrees import distrusted
 
 
 class AgentShape(Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.setup import INIT
 from waggle.faces.ops.shapes import Choice, choice_shape, printable, short, show_choice
 from waggle.faces.ops.tasks import TaskAddRequest, task_body
-from waggle.store.journal import JOURNAL_FILE
+from waggle.store.own.journal import JOURNAL_FILE
 
 FAILED_STATUS = 10
 SECONDS_MAX = 10_000_000

@@ -19,11 +19,11 @@ from waggle.faces.ops.present import present_agents
 from waggle.faces.ops.registry import Nothing, Operation
 from waggle.faces.ops.shapes import printable, short, when
 from waggle.faces.ops.task_shapes import writer
-from waggle.store.bell import is_claimed
-from waggle.store.discovery import frame_end
-from waggle.store.held import HELD_REFS
-from waggle.store.logs import Logs
-from waggle.store.refusals import REFUSED
+from waggle.store.frames.discovery import frame_end
+from waggle.store.frames.logs import Logs
+from waggle.store.frames.refusals import REFUSED
+from waggle.store.own.bell import is_claimed
+from waggle.store.own.held import HELD_REFS
 from waggle.sync import last, spread
 from waggle.sync.receive import mirror
 from waggle.sync.remotes import Remote, find_remotes

@@ -12,8 +12,8 @@ from waggle.base.errors import WaggleError
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable, short
-from waggle.store.decrees import distrusted
 from waggle.store.space import Space
+from waggle.store.views.decrees import distrusted
 from waggle.sync.exchange import Exchange, Exchanged, Report
 from waggle.sync.remotes import Remote, find_remotes
 from waggle.sync.transport import Transport

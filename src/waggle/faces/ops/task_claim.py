@@ -31,7 +31,7 @@ from waggle.faces.ops.task_shapes import (
     until,
     writer,
 )
-from waggle.store.journal import Written
+from waggle.store.own.journal import Written
 from waggle.store.space import Draft
 
 TAKEN_STATUS = 13

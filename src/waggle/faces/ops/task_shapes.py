@@ -18,7 +18,7 @@ from waggle.eventual.task_similar import Similar
 from waggle.eventual.tasks import Task
 from waggle.faces.ops.context import Context
 from waggle.faces.ops.shapes import TaskShape, printable, short, task_shape, when
-from waggle.store.journal import Written
+from waggle.store.own.journal import Written
 
 SEEN_CHARS = 12
 """How much of an id stands in a token of what was seen."""

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from msgspec import Struct
 
 from waggle.base.errors import WaggleError
-from waggle.store.lock import locked
+from waggle.store.own.lock import locked
 
 OTHERS_MAX = 256
 """Nodes that one connects to by itself; the ones that come later connect to it."""
