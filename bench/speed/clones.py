@@ -22,10 +22,10 @@ from waggle.faces import machine
 from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Space
-from waggle.sync.exchange import Exchange, Exchanged
-from waggle.sync.node import Node
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Transport
+from waggle.sync.git.exchange import Exchange, Exchanged
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Transport
+from waggle.sync.node.node import Node
 
 if TYPE_CHECKING:
     import zenoh

@@ -24,7 +24,7 @@ from waggle.log.entry import Agent
 from waggle.store.hearing.beats import Beats
 from waggle.store.outside import Outside
 from waggle.store.space import Draft, Space
-from waggle.sync.remotes import Remote
+from waggle.sync.git.remotes import Remote
 
 BEAT_S = 10
 DEVICES = ("one", "other")

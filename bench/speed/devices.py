@@ -17,7 +17,7 @@ from bench.speed.table import Row
 from waggle.eventual.tasks import TaskAdd
 from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft, Space
-from waggle.sync.remotes import Remote
+from waggle.sync.git.remotes import Remote
 
 _ALL = "+refs/waggle/main/*:refs/waggle/main/*"
 

@@ -22,7 +22,7 @@ from waggle.log.entry import Agent
 from waggle.log.line import line
 from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft, Space
-from waggle.sync.remotes import Remote
+from waggle.sync.git.remotes import Remote
 
 _AGAINST = "a bare durable insert, then a bare Zenoh message to another process"
 _GIT = "`git commit-tree`, `git push` there and `git fetch` here"

@@ -26,10 +26,10 @@ from waggle.eventual.tasks import TaskAdd
 from waggle.faces.live import open_node
 from waggle.store.repo.git import EMPTY_TREE
 from waggle.store.space import Draft
-from waggle.sync.exchange import Exchange
-from waggle.sync.plan import Happened
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Pushed, Transport
+from waggle.sync.git.exchange import Exchange
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Pushed, Transport
+from waggle.sync.node.plan import Happened
 
 REF = "refs/heads/log"
 """What all writers of the shared way push to."""

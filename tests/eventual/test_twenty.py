@@ -26,9 +26,9 @@ from waggle.log.entry import Agent, Entry
 from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
-from waggle.sync.exchange import Exchange
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Transport
+from waggle.sync.git.exchange import Exchange
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Transport
 
 PROCESSES, OPERATIONS = 20, 50
 WORKER = Path(__file__).parent / "task_worker.py"

@@ -25,8 +25,8 @@ from waggle.faces.ops.registry import Nothing
 from waggle.faces.ops.status import COLUMNS, STATUS, CandidateCount, RemoteShape, StatusShape
 from waggle.log.entry import Agent, Body
 from waggle.store.space import Draft, Space
-from waggle.sync import last
-from waggle.sync.spread import Part
+from waggle.sync.git import last
+from waggle.sync.node.spread import Part
 
 ANN, BOB = Agent(name="ann"), Agent(name="bob")
 SCREEN = 24

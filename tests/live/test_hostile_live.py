@@ -32,7 +32,7 @@ from waggle.store.repo.trees import tree_entries
 from waggle.store.views.members import members
 from waggle.sync.live import wire
 from waggle.sync.live.wire import Ask, Frame
-from waggle.sync.talk import Question, Talk
+from waggle.sync.node.talk import Question, Talk
 
 if TYPE_CHECKING:
     from waggle.store.space import Space

@@ -31,11 +31,11 @@ from waggle.store.outside import Outside
 from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
-from waggle.sync.exchange import Exchange, Report
+from waggle.sync.git.exchange import Exchange, Report
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Transport
 from waggle.sync.live import wire
-from waggle.sync.remotes import Remote
-from waggle.sync.talk import Talk
-from waggle.sync.transport import Transport
+from waggle.sync.node.talk import Talk
 
 START_MS = 1_767_225_600_000
 YEAR_MS = 365 * 24 * 3600 * 1000

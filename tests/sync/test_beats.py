@@ -16,10 +16,10 @@ from waggle.log.frame import commit_bytes, identity
 from waggle.store.hearing.beats import Beats
 from waggle.store.repo.locate import Repository
 from waggle.store.space import Space
-from waggle.sync.beats import BEATS_FILE, Carried, own_record
-from waggle.sync.exchange import Exchange, Exchanged
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Transport
+from waggle.sync.git.beats import BEATS_FILE, Carried, own_record
+from waggle.sync.git.exchange import Exchange, Exchanged
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Transport
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_remote_that_is_away_stops_nobody(world: World, hub: Remote) -> None:
 def test_trouble_with_beats_costs_no_log_its_sync(
     world: World, hub: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waggle.sync.beats.WAIT_MS", 50)
+    monkeypatch.setattr("waggle.sync.git.beats.WAIT_MS", 50)
     one = world.space("one")
     beat(one)
     world.task(one)

@@ -22,9 +22,9 @@ from waggle.store.frames.sealing import ref_name
 from waggle.store.own import identity
 from waggle.store.repo.locate import find
 from waggle.store.space import Draft, Space
-from waggle.sync.exchange import Exchange, Exchanged, Report
-from waggle.sync.remotes import Remote, find_remotes
-from waggle.sync.transport import Transport
+from waggle.sync.git.exchange import Exchange, Exchanged, Report
+from waggle.sync.git.remotes import Remote, find_remotes
+from waggle.sync.git.transport import Transport
 
 
 @pytest.fixture

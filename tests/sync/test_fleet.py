@@ -26,8 +26,8 @@ from waggle.log.entry import Entry
 from waggle.store.frames import discovery
 from waggle.store.own.journal import Journal
 from waggle.store.views.view import Tables, View
-from waggle.sync import receive
-from waggle.sync.exchange import Exchange
+from waggle.sync.git import receive
+from waggle.sync.git.exchange import Exchange
 
 STEPS = 200
 SOAK = os.environ.get("WAGGLE_TESTS") == "soak"

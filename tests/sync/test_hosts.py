@@ -19,10 +19,10 @@ from waggle.store.checkup.verify import verify
 from waggle.store.repo.locate import find
 from waggle.store.setup import initialise
 from waggle.store.space import Draft, Space
-from waggle.sync.exchange import Exchange
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Transport
-from waggle.sync.trouble import Kind
+from waggle.sync.git.exchange import Exchange
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Transport
+from waggle.sync.git.trouble import Kind
 
 ONLY_BRANCHES = """case "$1" in refs/heads/*) exit 0;; esac
 echo "{words}" >&2; exit 1"""

@@ -12,8 +12,8 @@ from tests.sync.test_exchange import remote
 
 from waggle.faces.ops.doctor import diagnose
 from waggle.store.checkup.patient import Diagnosis
-from waggle.sync.layouts import PREFIXES, find_layouts
-from waggle.sync.transport import Transport
+from waggle.sync.git.layouts import PREFIXES, find_layouts
+from waggle.sync.git.transport import Transport
 
 REFUSE = """case "$1" in {pattern}) echo "refs outside what this host takes" >&2; exit 1;; esac"""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waggle.sync.manners import (
+from waggle.sync.git.manners import (
     AWAY_S_MAX,
     HOSTED_S,
     JITTER,
@@ -18,7 +18,7 @@ from waggle.sync.manners import (
     Pace,
     pause_s,
 )
-from waggle.sync.trouble import Kind, Trouble, trouble
+from waggle.sync.git.trouble import Kind, Trouble, trouble
 
 PUSHES_A_MINUTE_MAX = 6
 """What GitHub recommends for one repository (docs.github.com, "Repository limits")."""

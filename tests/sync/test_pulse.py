@@ -12,9 +12,9 @@ from waggle.base.clock import DRIFT_MS_MAX
 from waggle.eventual.suspicion import Detector
 from waggle.log.beat import SignedBeats
 from waggle.store.hearing.beats import Beats
-from waggle.sync.beats import own_record
+from waggle.sync.git.beats import own_record
 from waggle.sync.live import wire
-from waggle.sync.pulse import KEEP_S, Pulse
+from waggle.sync.node.pulse import KEEP_S, Pulse
 
 BEAT_S = 10
 

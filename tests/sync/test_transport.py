@@ -17,11 +17,11 @@ from tests.conftest import World, git
 from tests.sync.hosts import bare, http_host
 
 from waggle.base.errors import WaggleError
-from waggle.sync import running
-from waggle.sync.remotes import Remote
-from waggle.sync.running import SAID_BYTES_MAX, Job
-from waggle.sync.transport import PART_MAX, Fetched, Transport
-from waggle.sync.trouble import Kind, Trouble
+from waggle.sync.git import running
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.running import SAID_BYTES_MAX, Job
+from waggle.sync.git.transport import PART_MAX, Fetched, Transport
+from waggle.sync.git.trouble import Kind, Trouble
 
 PATIENCE_S = 20
 Spoil = Callable[[Path, str], None]
@@ -460,8 +460,8 @@ def test_ctrl_c_leaves_nothing_behind(here: Path, how: signal.Signals) -> None:
     use_ssh(here, f"echo $$ >> {pids}; sleep 1000 & echo $! >> {pids}; wait")
     program = (
         "import os, signal\n"
-        "from waggle.sync.remotes import Remote\n"
-        "from waggle.sync.transport import Transport\n"
+        "from waggle.sync.git.remotes import Remote\n"
+        "from waggle.sync.git.transport import Transport\n"
         "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "remote = Remote(name='hub', where='host:x', track='hub', prefix='refs/waggle')\n"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waggle.sync.trouble import (
+from waggle.sync.git.trouble import (
     ROW_CHARS_MAX,
     SAID_CHARS_MAX,
     TEXT_CHARS_MAX,

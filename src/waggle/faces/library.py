@@ -20,7 +20,7 @@ from waggle.store.repo.locate import find
 from waggle.store.space import Space
 
 if TYPE_CHECKING:
-    from waggle.sync.node import Node
+    from waggle.sync.node.node import Node
 
 
 class OpenSpace(Space):

@@ -11,10 +11,10 @@ from waggle.base.errors import WaggleError
 from waggle.eventual.suspicion import Detector
 from waggle.store.config import Config
 from waggle.store.space import Space
+from waggle.sync.git.remotes import Remote, find_project, find_remotes
 from waggle.sync.live.settings import Settings
-from waggle.sync.node import Node
-from waggle.sync.plan import Happened, Plan
-from waggle.sync.remotes import Remote, find_project, find_remotes
+from waggle.sync.node.node import Node
+from waggle.sync.node.plan import Happened, Plan
 
 
 def live_settings(config: Config, environ: Mapping[str, str]) -> Settings:

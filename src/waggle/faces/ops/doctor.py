@@ -12,9 +12,9 @@ from waggle.faces.ops.registry import Operation, opt
 from waggle.faces.ops.sync import TIMEOUT_S
 from waggle.store.checkup.doctor import examine
 from waggle.store.checkup.patient import Diagnosis, Severity
-from waggle.sync.layouts import Layout, find_layouts
-from waggle.sync.remotes import Remote, find_remotes
-from waggle.sync.transport import Transport
+from waggle.sync.git.layouts import Layout, find_layouts
+from waggle.sync.git.remotes import Remote, find_remotes
+from waggle.sync.git.transport import Transport
 
 UNWELL_STATUS = 8
 

@@ -15,7 +15,7 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, opt
 from waggle.store import config
 from waggle.store.setup import initialise
-from waggle.sync.remotes import find_remotes
+from waggle.sync.git.remotes import find_remotes
 
 
 class InitRequest(Struct, frozen=True, kw_only=True):

@@ -24,10 +24,11 @@ from waggle.store.frames.logs import Logs
 from waggle.store.frames.refusals import REFUSED
 from waggle.store.own.bell import is_claimed
 from waggle.store.own.held import HELD_REFS
-from waggle.sync import last, spread
-from waggle.sync.receive import mirror
-from waggle.sync.remotes import Remote, find_remotes
-from waggle.sync.spread import Part
+from waggle.sync.git import last
+from waggle.sync.git.receive import mirror
+from waggle.sync.git.remotes import Remote, find_remotes
+from waggle.sync.node import spread
+from waggle.sync.node.spread import Part
 
 COLUMNS = 80
 ROWS_MAX = 3

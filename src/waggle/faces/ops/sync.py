@@ -14,9 +14,9 @@ from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable, short
 from waggle.store.space import Space
 from waggle.store.views.decrees import distrusted
-from waggle.sync.exchange import Exchange, Exchanged, Report
-from waggle.sync.remotes import Remote, find_remotes
-from waggle.sync.transport import Transport
+from waggle.sync.git.exchange import Exchange, Exchanged, Report
+from waggle.sync.git.remotes import Remote, find_remotes
+from waggle.sync.git.transport import Transport
 
 PARTLY_STATUS = 11
 TIMEOUT_S = 120

@@ -15,7 +15,7 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable
 from waggle.faces.ops.sync import TIMEOUT_S
-from waggle.sync.plan import Happened
+from waggle.sync.node.plan import Happened
 
 
 class UpRequest(Struct, frozen=True, kw_only=True):

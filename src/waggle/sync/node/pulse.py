@@ -18,7 +18,7 @@ from waggle.base.errors import WaggleError
 from waggle.log.beat import Beat, SignedBeats
 from waggle.store.hearing.beat_rows import HeardBeat, Watched
 from waggle.store.hearing.beats import Adopted, Beats
-from waggle.sync.beats import adopt, own_record
+from waggle.sync.git.beats import adopt, own_record
 from waggle.sync.live import wire
 from waggle.sync.live.wire import WireError
 

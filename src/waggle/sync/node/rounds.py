@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from waggle.base.errors import WaggleError
 from waggle.store.views.decrees import distrusted
-from waggle.sync.beats import NODE_EVERY_MS
-from waggle.sync.conversation import Conversation
-from waggle.sync.crew import Crew
-from waggle.sync.exchange import Exchange, Exchanged, Report
+from waggle.sync.git.beats import NODE_EVERY_MS
+from waggle.sync.git.exchange import Exchange, Exchanged, Report
+from waggle.sync.git.manners import Pace, pause_s, relay
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Transport
 from waggle.sync.live.keys import FRAME
 from waggle.sync.live.peer import Peer
-from waggle.sync.manners import Pace, pause_s, relay
-from waggle.sync.plan import Happened, Plan
-from waggle.sync.remotes import Remote
-from waggle.sync.talk import Talk
-from waggle.sync.transport import Transport
+from waggle.sync.node.conversation import Conversation
+from waggle.sync.node.crew import Crew
+from waggle.sync.node.plan import Happened, Plan
+from waggle.sync.node.talk import Talk
 
 if TYPE_CHECKING:
     from waggle.store.space import Space

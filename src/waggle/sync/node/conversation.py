@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from waggle.sync import spread
-from waggle.sync.crew import ASKING_MAX, Crew
 from waggle.sync.live import wire
 from waggle.sync.live.keys import FRAME, HELLO, HERE, SAID
 from waggle.sync.live.peer import Asked, Heard, Peer, What
-from waggle.sync.plan import Happened
-from waggle.sync.spread import Seen
-from waggle.sync.talk import Question, Talk
+from waggle.sync.node import spread
+from waggle.sync.node.crew import ASKING_MAX, Crew
+from waggle.sync.node.plan import Happened
+from waggle.sync.node.spread import Seen
+from waggle.sync.node.talk import Question, Talk
 
 if TYPE_CHECKING:
     from waggle.store.space import Space

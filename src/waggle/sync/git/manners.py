@@ -15,8 +15,8 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from waggle.sync.remotes import Remote
-from waggle.sync.trouble import Trouble
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.trouble import Trouble
 
 LOCAL_S = 1.0
 """Between two syncs with a remote on this machine, seconds."""

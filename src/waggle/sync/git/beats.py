@@ -26,10 +26,10 @@ from waggle.log.beat import FILE_BYTES_MAX, SignedBeats, decode, from_file, sign
 from waggle.log.frame import commit_bytes, identity
 from waggle.store.hearing.beats import Adopted, Beats
 from waggle.store.repo.git import FOLDER_BYTES_MAX, MissingObjectError
-from waggle.sync.receive import below
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Outcome
-from waggle.sync.trouble import Trouble, trouble
+from waggle.sync.git.receive import below
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Outcome
+from waggle.sync.git.trouble import Trouble, trouble
 
 if TYPE_CHECKING:
     from waggle.store.repo.objects import Objects

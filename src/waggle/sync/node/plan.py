@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from waggle.sync.exchange import Report
+from waggle.sync.git.exchange import Report
+from waggle.sync.git.remotes import Remote
 from waggle.sync.live.settings import Settings
-from waggle.sync.remotes import Remote
 
 
 class Happened(Struct, frozen=True, kw_only=True):

@@ -11,9 +11,9 @@ from msgspec import Struct
 from waggle.log.frame import commit_bytes
 from waggle.store.config import PREFIX
 from waggle.store.repo.git import EMPTY_TREE
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Transport
-from waggle.sync.trouble import Trouble
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Transport
+from waggle.sync.git.trouble import Trouble
 
 if TYPE_CHECKING:
     from waggle.store.repo.objects import Objects

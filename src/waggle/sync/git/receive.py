@@ -20,8 +20,8 @@ from waggle.store.frames.refusals import Refusals
 from waggle.store.frames.sealing import ref_name
 from waggle.store.frames.signers import refresh_signers
 from waggle.store.own.lock import locked
-from waggle.sync.remotes import Remote
-from waggle.sync.trouble import Trouble
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.trouble import Trouble
 
 if TYPE_CHECKING:
     from waggle.store.space import Space

@@ -20,12 +20,12 @@ from waggle.store.frames.discovery import Finding, frame_end
 from waggle.store.frames.logs import Logs
 from waggle.store.frames.sealing import Sealed, ref_name
 from waggle.store.repo.leftovers import clear_locks
-from waggle.sync import last
-from waggle.sync.beats import Carried, Carrier
-from waggle.sync.receive import Received, mirror, receive
-from waggle.sync.remotes import Remote
-from waggle.sync.transport import Fetched, Pushed, Transport
-from waggle.sync.trouble import Trouble
+from waggle.sync.git import last
+from waggle.sync.git.beats import Carried, Carrier
+from waggle.sync.git.receive import Received, mirror, receive
+from waggle.sync.git.remotes import Remote
+from waggle.sync.git.transport import Fetched, Pushed, Transport
+from waggle.sync.git.trouble import Trouble
 
 if TYPE_CHECKING:
     from waggle.store.space import Space

@@ -17,9 +17,9 @@ from msgspec import Struct
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
 from waggle.store.repo.git import Git
-from waggle.sync.remotes import TRACKING, Remote
-from waggle.sync.running import Job
-from waggle.sync.trouble import WHOLE, Trouble, classify
+from waggle.sync.git.remotes import TRACKING, Remote
+from waggle.sync.git.running import Job
+from waggle.sync.git.trouble import WHOLE, Trouble, classify
 
 REFS_MAX = 1000
 """Refs that one push moves; the command line has its limits."""

@@ -12,13 +12,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from waggle.store.own.bell import Bell, claim
-from waggle.sync.conversation import Conversation
-from waggle.sync.crew import Crew
 from waggle.sync.live.keys import BEAT
 from waggle.sync.live.peer import Peer, on_loop
-from waggle.sync.plan import Happened, Plan
-from waggle.sync.pulse import Detector, Pulse
-from waggle.sync.rounds import Rounds
+from waggle.sync.node.conversation import Conversation
+from waggle.sync.node.crew import Crew
+from waggle.sync.node.plan import Happened, Plan
+from waggle.sync.node.pulse import Detector, Pulse
+from waggle.sync.node.rounds import Rounds
 
 if TYPE_CHECKING:
     from waggle.store.space import Space

@@ -19,9 +19,9 @@ from waggle.store.frames.discovery import tips_of
 from waggle.store.frames.logs import Logs
 from waggle.store.hearing.listening import Listener
 from waggle.store.own.identity import Identity
-from waggle.sync.frames import read_frames, take_frame
 from waggle.sync.live import wire
 from waggle.sync.live.wire import Ask, Frame, Held, Hello, WireError
+from waggle.sync.node.frames import read_frames, take_frame
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
