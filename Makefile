@@ -5,6 +5,9 @@ DATA ?=
 # Tests wait for processes and hosts as much as they compute: more of them than there are cores.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(3 * (os.cpu_count() or 1) // 2 or 1)')
 
+# Tests, demo and benchmarks start thousands of processes, which must not compile waggle each time.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help install demo test lint bench bench-choice repair-table docs soak lock clean
 .DEFAULT_GOAL := help
 

@@ -43,6 +43,12 @@ def test_the_example_in_the_package_works(tmp_path: Path) -> None:
     assert winner.author.endswith("/ann")
 
 
+def test_the_command_tells_its_version() -> None:
+    command = Path(sys.executable).parent / "waggle"
+    done = subprocess.run([str(command), "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"waggle {waggle.__version__}\n"
+
+
 def test_the_demo_is_won_by_an_honest_agent_and_keeps_the_dead_one(tmp_path: Path) -> None:
     command = Path(sys.executable).parent / "waggle"
     done = subprocess.run(

@@ -57,7 +57,7 @@ _PLACES = {
     "TaskAdd": "eventual.tasks",
     "Vote": "choice.kinds",
     "WaggleError": "base.errors",
-    "Written": "store.journal",
+    "Written": "store.own.journal",
     "choose": "faces.library",
     "open": "faces.library",
 }

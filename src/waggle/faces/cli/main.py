@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from waggle import __version__
 from waggle.base.errors import KINDS, WaggleError
 from waggle.faces.cli import build
 from waggle.faces.cli.output import say
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line and give the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     group = Operations("waggle", "", ABOUT)
+    click.version_option(__version__, prog_name="waggle", message="%(prog)s %(version)s")(group)
     if VARIABLE in os.environ:
         from waggle.faces.cli.completion import answer
 
