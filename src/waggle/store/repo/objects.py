@@ -169,7 +169,7 @@ class Objects:
         try:
             return self._read(oid, FOLDER_BYTES_MAX)[0] == _NAMES[ObjectType.COMMIT]
         except TooLargeError:
-            return False
+            return False  # a person's commit has a message of some lines; git carries the others
 
     def _read(self, oid: str, bytes_max: int | None) -> tuple[bytes, bytes]:
         """Give the name of an object's type, and its bytes."""
