@@ -1,4 +1,4 @@
-"""The live path: what is journalled here is heard elsewhere within a millisecond, or is not.
+"""The live path: what is journalled here is heard elsewhere at once, or is not.
 
 It accelerates and is never needed: whatever it loses is asked for, or comes by git. So it may drop,
 and it must never make anybody wait.
