@@ -57,10 +57,11 @@ class Near(Field):
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """Give the command line's way with SIGTERM back where a test ran it in this process."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Give the command line's ways with signals back where a test ran it in this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_a_client_that_reads_no_more_is_no_trouble(wire: Wire) -> None:
     assert wire.complaints() == ""
 
 
-@pytest.mark.parametrize("how", ["leaves", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("how", ["leaves", "SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_test_under_way_ends_with_the_server(
     field: Field, candidate: str, wire: Wire, how: str
 ) -> None:

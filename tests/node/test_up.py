@@ -144,7 +144,7 @@ def test_one_replica_has_one_node(clones: list[Path]) -> None:
         assert said(clones[0], "status")["node"] is True
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_stops_cleanly(clones: list[Path], how: signal.Signals) -> None:
     with node(clones[0]) as process:
         process.send_signal(how)

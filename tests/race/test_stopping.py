@@ -83,6 +83,25 @@ def test_a_stopped_race_ends_its_agents_keeps_their_work_and_says_how_to_go_on(
     assert resumed.result["touched"] == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_check_ends_its_test_and_leaves_no_worktree(
+    field: Field, number: signal.Signals
+) -> None:
+    field.json("init")
+    exam = field.agent("exam", field.pid("exam.pid") + field.wait("never"))
+    task = field.json("task", "add", "fix add", "--test", exam)["task"]["id"]
+    field.write({"calc.py": FIX})
+    candidate = field.json("publish", task)["candidate"]["id"]
+    check = field.start("check", candidate)
+    until((field.marks / "exam.pid").exists, "the test runs")
+    check.process.send_signal(number)
+    ran = check.end()
+    assert (ran.status, ran.result["error"]["code"]) == (130, "interrupted"), ran
+    assert not alive(pid_of(field, "exam"))
+    assert len(field.git("worktree", "list").splitlines()) == 1
+    assert field.entries("check.record") == []
+
+
 def test_stopping_is_told_to_people_on_standard_error(field: Field) -> None:
     race = begun(field)
     race.process.send_signal(signal.SIGINT)

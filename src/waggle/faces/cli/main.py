@@ -17,6 +17,7 @@ from waggle.faces.cli import build
 from waggle.faces.cli.output import say
 from waggle.faces.ops import registry
 from waggle.faces.ops.completion import VARIABLE
+from waggle.faces.signals import ending
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -71,7 +72,8 @@ class Operations(click.Group):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line and give the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in ending():
+        signal.signal(number, signal.default_int_handler)
     group = Operations("waggle", "", ABOUT)
     click.version_option(__version__, prog_name="waggle", message="%(prog)s %(version)s")(group)
     if VARIABLE in os.environ:

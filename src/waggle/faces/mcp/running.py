@@ -1,6 +1,6 @@
 """The server as a process: the protocol's thread, the store's thread, and how both end.
 
-It ends when the client closes standard input, and on SIGTERM or SIGINT. What is under way then
+It ends when the client closes standard input, and on a signal. What is under way then
 has a moment to finish, and is stopped as by Ctrl-C: a test that `check` runs ends, too.
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 from waggle.faces.mcp.calls import Calls
 from waggle.faces.mcp.desk import Desk
+from waggle.faces.signals import ending
 
 GRACE_S = 0.5
 """How long a call that is under way may go on when the client has left: clients wait 2 s."""
-_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(calls: Calls) -> None:
@@ -68,7 +68,7 @@ def _signals_end() -> Iterator[None]:
     """Let the first signal end what is under way, and no second one disturb the end."""
 
     def end(_number: int, _frame: object) -> None:
-        for number in _ENDING:
+        for number in heeded:
             signal.signal(number, signal.SIG_IGN)
         try:
             loop = asyncio.get_running_loop()
@@ -80,7 +80,8 @@ def _signals_end() -> Iterator[None]:
             task.cancel()
         loop.call_soon_threadsafe(lambda: None)  # wakes the loop
 
-    before = {number: signal.signal(number, end) for number in _ENDING}
+    heeded = (signal.SIGINT, *ending())
+    before = {number: signal.signal(number, end) for number in heeded}
     try:
         yield
     finally:

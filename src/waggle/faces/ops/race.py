@@ -7,7 +7,6 @@ import contextlib
 import math
 import os
 import platform
-import signal
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -30,6 +29,7 @@ from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.setup import INIT
 from waggle.faces.ops.shapes import Choice, choice_shape, printable, short, show_choice
 from waggle.faces.ops.tasks import TaskAddRequest, task_body
+from waggle.faces.signals import ending
 from waggle.store.own.journal import JOURNAL_FILE
 
 FAILED_STATUS = 10
@@ -159,12 +159,9 @@ def _race(ctx: Context, request: RaceRequest) -> RaceResult | PresetList:
 
 async def _until_stopped(under_way: Race) -> list[str]:
     """Run a race; a request to end, or a terminal that closes, stops it as Ctrl-C does."""
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if task is None or number is None or signal.getsignal(number) is signal.SIG_IGN:
-            continue  # SIGHUP is unknown to Windows, and ignored under nohup
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    for number in ending():
         with contextlib.suppress(NotImplementedError):  # Windows' loops take no handlers
             loop.add_signal_handler(number, task.cancel)
     return await under_way.go()

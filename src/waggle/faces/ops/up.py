@@ -15,6 +15,7 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable
 from waggle.faces.ops.sync import TIMEOUT_S
+from waggle.faces.signals import ending
 from waggle.sync.node.plan import Happened
 
 
@@ -44,7 +45,7 @@ def _up(ctx: Context, request: UpRequest) -> WentDown:
 
 async def _run(ctx: Context, request: UpRequest) -> WentDown:
     loop, stop, spaces = asyncio.get_running_loop(), asyncio.Event(), ctx.carried
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *ending()):
         loop.add_signal_handler(number, stop.set)
 
     def tell(happened: Happened) -> None:
