@@ -66,7 +66,7 @@ def test_a_test_under_way_ends_with_the_server(
     status, _, said = wire.ended()
     assert (status, said) == (0, "")
     until(lambda: not alive(pid), "the test has ended, too")
-    assert field.entries("check.run") == []
+    assert field.entries("check.record") == []
 
 
 def test_a_stubborn_test_ends_too_though_clients_press(
