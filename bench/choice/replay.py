@@ -17,12 +17,12 @@ from msgspec import Struct
 from bench.choice.checkers import Checker
 from bench.choice.data import Attempt, DataSet, model_of
 from waggle.agents.folds import FOLDS
-from waggle.choice.ballot import Ballot, FamilyVotes, Standing
+from waggle.choice.ballot import Ballot, Standing
 from waggle.choice.fold import confidence_bin
 from waggle.choice.kinds import Candidate, Check, Vote, family_of
 from waggle.choice.outcome import choose, parse
 from waggle.choice.rules import DEFAULT, RULES
-from waggle.choice.weights import approval, authorship, rejection
+from waggle.choice.weights import FamilyVotes, approval, authorship, rejection
 from waggle.log.entry import Agent, Body, Entry
 from waggle.store.views.view import View
 

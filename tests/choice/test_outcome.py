@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from waggle.base.errors import WaggleError
-from waggle.choice.ballot import Ballot, FamilyVotes, Ruled, Standing
+from waggle.choice.ballot import Ballot, Ruled, Standing
 from waggle.choice.outcome import RULED_OUT, choose, parse
 from waggle.choice.rules import (
     DEFAULT,
@@ -16,7 +16,7 @@ from waggle.choice.rules import (
     evidence,
     in_units,
 )
-from waggle.choice.weights import ONE
+from waggle.choice.weights import ONE, FamilyVotes
 
 A, B, C = ("aa" * 32, "bb" * 32, "cc" * 32)
 

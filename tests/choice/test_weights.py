@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from waggle.choice import ballot, fold, outcome, rules, tables, weights
 from waggle.choice.weights import (
     ONE,
+    FamilyVotes,
     approval,
     authorship,
-    family_votes,
     harmonic,
     log2,
     rejection,
+    votes_worth,
 )
 
 POSITIVE = st.integers(1, 2**80)
@@ -104,14 +105,17 @@ def test_an_authors_record_weighs_both_ways(
 
 @given(st.integers(1, 1000), st.integers(-(2**20), 2**20), st.integers(-(2**20), 2**20))
 def test_votes_of_one_family_count_less_and_less(n: int, approve: int, reject: int) -> None:
-    worth = family_votes(n, 50 * n, 0, approve, reject)
+    worth = votes_worth([FamilyVotes("f", n, n, 0, 50 * n, 0, approve, reject)])
     assert abs(worth - approve * harmonic(n) / ONE) <= 1
-    assert family_votes(0, 0, 0, approve, reject) == 0
+    assert votes_worth([FamilyVotes("f", n, 0, 0, 0, 0, approve, reject)]) == 0, "abstentions"
 
 
 def test_half_an_approval_is_worth_half() -> None:
-    assert family_votes(1, 25, 0, 4 * ONE, -ONE) == 2 * ONE
-    assert family_votes(1, 0, 50, 4 * ONE, -ONE) == -ONE
+    half = FamilyVotes("f", 1, 1, 0, 25, 0, 4 * ONE, -ONE)
+    whole = FamilyVotes("g", 1, 0, 1, 0, 50, 4 * ONE, -ONE)
+    assert votes_worth([half]) == 2 * ONE
+    assert votes_worth([whole]) == -ONE
+    assert votes_worth([half, whole]) == ONE
 
 
 @pytest.mark.parametrize("module", [weights, rules, outcome, ballot, fold, tables])

@@ -10,23 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from waggle.base.ids import unique
-from waggle.choice.weights import approval, authorship, rejection
-
-
-class FamilyVotes(Struct, frozen=True, gc=False):
-    """What one family's voters said of a candidate, and what its record makes of it."""
-
-    family: str
-    n: int
-    ups: int
-    downs: int
-    pro: int
-    """How far the scores above 50 lie above it, summed."""
-    con: int
-    """How far the scores below 50 lie below it, summed."""
-    approve: int
-    """What a whole approval of this family's is worth, in units of 2**-16 bits."""
-    reject: int
+from waggle.choice.weights import FamilyVotes, approval, authorship, rejection
 
 
 class Standing(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Rules: pure functions from the candidates in the running to a key for each, higher first.
 
-Every rule is a row of `RULES`; docs/RULES.md is made from it. A rule that takes a number is
+Every rule is a row of `RULES`; docs/REFERENCE.md lists them. A rule that takes a number is
 written `threshold(3)`.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from waggle.choice.ballot import FamilyVotes, Standing
-from waggle.choice.weights import ONE, SCALE_BITS, SCATTER, family_votes, harmonic
+from waggle.choice.ballot import Standing
+from waggle.choice.weights import ONE, SCALE_BITS, SCATTER, FamilyVotes, harmonic, votes_worth
 
 Key = int | tuple[int, ...]
 
@@ -117,10 +117,7 @@ def evidence(group: Sequence[Standing]) -> int:
 
     A family's authors count as their mean times 1 + 1/2 + ...; so do a family's votes.
     """
-    total = _authors(group)
-    for row in _votes_of(group):
-        total += family_votes(row.ups + row.downs, row.pro, row.con, row.approve, row.reject)
-    return total
+    return _authors(group) + votes_worth(_votes_of(group))
 
 
 def _authors(group: Sequence[Standing]) -> int:

@@ -11,7 +11,10 @@ Errors within a family are not independent, so its n votes count as their mean t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
+
+from msgspec import Struct
 
 SCALE_BITS = 16
 ONE = 1 << SCALE_BITS
@@ -28,6 +31,22 @@ SCATTER = ONE
 """Wrong results scatter, right ones coincide: what one more equal result is worth beyond its
 author's odds, in bits. Between half a bit and one is best by bench.choice on the learning half,
 and from none to three bits no choice there is worse by more than a point on the whole."""
+
+
+class FamilyVotes(Struct, frozen=True, gc=False):
+    """What one family's voters said of a candidate, and what its record makes of it."""
+
+    family: str
+    n: int
+    ups: int
+    downs: int
+    pro: int
+    """How far the scores above 50 lie above it, summed."""
+    con: int
+    """How far the scores below 50 lie below it, summed."""
+    approve: int
+    """What a whole approval of this family's is worth, in units of 2**-16 bits."""
+    reject: int
 
 
 @lru_cache(maxsize=65_536)
@@ -75,16 +94,20 @@ def rejection(tp: int, fp: int, tn: int, fn: int) -> int:
     return log2((fn + PRIOR_BAD) * wrong, (tn + PRIOR_GOOD) * right)
 
 
-def family_votes(n: int, pro: int, con: int, approve: int, reject: int) -> int:
-    """Give what a family's n votes are worth together, abstentions not among the n.
+def votes_worth(votes: Iterable[FamilyVotes]) -> int:
+    """Give what the votes of several families on one candidate are worth together.
 
-    `pro` and `con` sum how far their scores lie above and below 50: a score of 100 is a whole
-    approval, one of 75 half an approval, one of 0 a whole rejection.
+    A score of 100 is a whole approval, one of 75 half an approval, one of 0 a whole rejection, one
+    of 50 an abstention, which weighs nothing. A family's n other votes count as their mean times
+    1 + 1/2 + ... + 1/n.
     """
-    if not n:
-        return 0
-    mean = (pro * approve + con * reject) // (50 * n)
-    return mean * harmonic(n) >> SCALE_BITS
+    total = 0
+    for row in votes:  # thousands of times a choice
+        n = row.ups + row.downs
+        if n:
+            mean = (row.pro * row.approve + row.con * row.reject) // (50 * n)
+            total += mean * harmonic(n) >> SCALE_BITS
+    return total
 
 
 def authorship(bin_right: int, bin_wrong: int, right: int, wrong: int) -> int:
