@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 def ending() -> list[signal.Signals]:
@@ -12,3 +15,22 @@ def ending() -> list[signal.Signals]:
     """
     known = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
     return [one for one in known if one and signal.getsignal(one) is not signal.SIG_IGN]
+
+
+@contextmanager
+def heeded(numbers: Iterable[signal.Signals], then: Callable[[], object]) -> Iterator[None]:
+    """Let the running loop call `then` when one of these signals comes; for the main thread.
+
+    Not by the loop's own handlers, which some systems' loops do not have.
+    """
+    loop = asyncio.get_running_loop()
+
+    def call(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(then)
+
+    before = {number: signal.signal(number, call) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

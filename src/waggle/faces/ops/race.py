@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import os
 import platform
@@ -29,7 +28,7 @@ from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.setup import INIT
 from waggle.faces.ops.shapes import Choice, choice_shape, printable, short, show_choice
 from waggle.faces.ops.tasks import TaskAddRequest, task_body
-from waggle.faces.signals import ending
+from waggle.faces.signals import ending, heeded
 from waggle.store.own.journal import JOURNAL_FILE
 
 FAILED_STATUS = 10
@@ -159,12 +158,9 @@ def _race(ctx: Context, request: RaceRequest) -> RaceResult | PresetList:
 
 async def _until_stopped(under_way: Race) -> list[str]:
     """Run a race; a request to end, or a terminal that closes, stops it as Ctrl-C does."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None  # noqa: S101 - a coroutine runs in one
-    for number in ending():
-        with contextlib.suppress(NotImplementedError):  # Windows' loops take no handlers
-            loop.add_signal_handler(number, task.cancel)
-    return await under_way.go()
+    going = asyncio.ensure_future(under_way.go())
+    with heeded(ending(), going.cancel):
+        return await going
 
 
 def _entered(ctx: Context, request: RaceRequest) -> Task:

@@ -15,7 +15,7 @@ from waggle.faces.ops.context import Context
 from waggle.faces.ops.registry import Operation, arg, opt
 from waggle.faces.ops.shapes import printable
 from waggle.faces.ops.sync import TIMEOUT_S
-from waggle.faces.signals import ending
+from waggle.faces.signals import ending, heeded
 from waggle.sync.node.plan import Happened
 
 
@@ -44,9 +44,7 @@ def _up(ctx: Context, request: UpRequest) -> WentDown:
 
 
 async def _run(ctx: Context, request: UpRequest) -> WentDown:
-    loop, stop, spaces = asyncio.get_running_loop(), asyncio.Event(), ctx.carried
-    for number in (signal.SIGINT, *ending()):
-        loop.add_signal_handler(number, stop.set)
+    stop, spaces = asyncio.Event(), ctx.carried
 
     def tell(happened: Happened) -> None:
         where = f"{happened.space}: " if len(spaces) > 1 and happened.space else ""
@@ -62,10 +60,11 @@ async def _run(ctx: Context, request: UpRequest) -> WentDown:
         timeout_s=request.timeout,
         tell=tell,
     )
-    async with node.running():
-        await stop.wait()
-        views = [one.space.view for one in node.conversations.values()]
-        entries = sum(head.seq for view in views for head in view.admitted().values())
+    with heeded((signal.SIGINT, *ending()), stop.set):
+        async with node.running():
+            await stop.wait()
+            views = [one.space.view for one in node.conversations.values()]
+            entries = sum(head.seq for view in views for head in view.admitted().values())
     return WentDown(entries=entries)
 
 
