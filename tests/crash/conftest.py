@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-
-# The tests import their harness as tests.crash.harness, from wherever pytest was started.
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-if _ROOT not in sys.path:
-    sys.path.insert(0, _ROOT)
 
 PROPERTY = "tally: crash safety"
 """Under which name reports carry the counts; tests/conftest.py sums them up."""

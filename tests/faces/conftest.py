@@ -9,15 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tests.race.field import Field, Ran
 
-# The tests import their helper as tests.race.field, from wherever pytest was started.
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-if _ROOT not in sys.path:
-    sys.path.insert(0, _ROOT)
-
-from tests.race.field import Field, Ran  # noqa: E402 - it is found from here on
-
-from waggle.__main__ import main  # noqa: E402 - the same
+from waggle.__main__ import main
 
 
 class Near(Field):

@@ -1,20 +1,13 @@
-"""The tests import what they share as tests.live.nodes, from wherever pytest was started."""
+"""Nodes on the live path, and a folder with a short name for their sockets."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-_ROOT = str(Path(__file__).parent.parent.parent)
-if _ROOT not in sys.path:
-    sys.path.insert(0, _ROOT)
-
-from tests.live.nodes import Nodes  # noqa: E402 - it is found from here on
+from tests.live.nodes import Nodes
 
 
 @pytest.fixture

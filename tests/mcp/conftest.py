@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-# The tests import their helpers as tests.…, from wherever pytest was started.
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-if _ROOT not in sys.path:
-    sys.path.insert(0, _ROOT)
-
-from tests.mcp.near import Near  # noqa: E402 - it is found from here on
-from tests.mcp.wire import Wire  # noqa: E402 - the same
-from tests.race.field import Field  # noqa: E402 - the same
+from tests.mcp.near import Near
+from tests.mcp.wire import Wire
+from tests.race.field import Field
 
 
 @pytest.fixture

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-
-# The tests import their harness as tests.net.hosts, from wherever pytest was started.
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-if _ROOT not in sys.path:
-    sys.path.insert(0, _ROOT)
-
-from tests.net.hosts import Network, NetworkOf, network  # noqa: E402 - it is found from here on
+from tests.net.hosts import Network, NetworkOf, network
 
 
 @pytest.fixture
