@@ -32,7 +32,7 @@ class ChoiceFold:
     """The fold of the choice; see store/views/view.py for what a fold promises."""
 
     name = "choice"
-    version = 2
+    version = 3
     kinds: tuple[type[Body], ...] = (Candidate, Vote, Check, Ruling)
     schema = sql.SCHEMA
     digests: Mapping[str, str] = sql.DIGESTS
@@ -51,7 +51,9 @@ class ChoiceFold:
                 if voter is None:
                     voter = voters[who] = _voter(tables, entry)
                 candidate = tables.number(body.candidate)
-                votes.append((candidate, *voter, body.score, entry.at, body.reason, body.blind))
+                # Plain integers and texts: sqlite3 asks its adapters about every None and bool.
+                said = (body.score, entry.at, body.reason or "", int(body.blind))
+                votes.append((candidate, *voter, *said))
             elif isinstance(body, Candidate):
                 _fold_candidate(tables, entry, body, touched, ruled)
             elif isinstance(body, Check):

@@ -101,8 +101,8 @@ CREATE TABLE candidate(n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, task TEXT
   ruled INTEGER NOT NULL DEFAULT 0, verdict INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX candidate_task ON candidate(task);
 CREATE TABLE vote(candidate INTEGER, voter INTEGER, family INTEGER NOT NULL, score INTEGER NOT NULL,
-  at INTEGER NOT NULL, first_score INTEGER NOT NULL, first_at INTEGER NOT NULL, reason TEXT,
-  blind INTEGER NOT NULL, counted INTEGER NOT NULL, truth INTEGER NOT NULL,
+  at INTEGER NOT NULL, first_score INTEGER NOT NULL, first_at INTEGER NOT NULL,
+  reason TEXT NOT NULL, blind INTEGER NOT NULL, counted INTEGER NOT NULL, truth INTEGER NOT NULL,
   PRIMARY KEY(candidate, voter)) WITHOUT ROWID;
 CREATE TABLE run(candidate INTEGER, checker INTEGER, command TEXT, environment TEXT,
   passed INTEGER NOT NULL, failed INTEGER NOT NULL, first_pass INTEGER NOT NULL,

@@ -168,13 +168,12 @@ class Space:
         return self.journal.append(self.name, pending, now_ms, seen_at)
 
     def _pending(self, draft: Draft, who: Mapping[str, str]) -> Pending:
-        content = list(draft.content.items())
-        for path, data in content:
+        for path, data in draft.content.items():
             _check_content(path, data, self.config.content_bytes_max)
         kind, key = draft.body.KIND, check_key(draft.key)
         encoded = encode_body(kind, who, fields_of(draft.body), key=key, encode=canonical)
         validate(self.folding.decoders[kind], encoded)
-        return Pending(encoded, key=key, content=content, commits=draft.commits)
+        return Pending(encoded, key, draft.content, draft.commits)
 
     def _hold_suspect(self, draft: Draft, item: Pending) -> None:
         findings = _scan_body(draft.body)

@@ -86,7 +86,7 @@ def first_write(ctx: Context) -> Written | None:
     found = ctx.space.journal.db.execute(
         "SELECT seq, id, at FROM keyed WHERE space=? AND key=?", (ctx.space.name, ctx.key)
     ).fetchone()
-    return Written(seq=found[0], id=found[1], at=found[2], fresh=False) if found else None
+    return Written(*found, fresh=False) if found else None
 
 
 def agent(who: str) -> str:

@@ -84,7 +84,7 @@ def _pending(objects: Objects, logs: Logs, oid: str, link: Link) -> Pending:
         paths = _carries.decode(link.line).files
     except msgspec.DecodeError:
         paths = ()  # a kind of a later version, whose `files` are something else
-    content = [(path, objects.file(oid, f"{CONTENT_DIR}/{link.seq}/{path}")) for path in paths]
+    content = {path: objects.file(oid, f"{CONTENT_DIR}/{link.seq}/{path}") for path in paths}
     # A commit that the frame carries for this entry is named in it.
     commits = [parent for parent in logs.parents(oid) if parent.encode() in link.line]
     return Pending(again(link.id, link.line), content=content, commits=commits)

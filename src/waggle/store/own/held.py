@@ -54,11 +54,11 @@ def hold(
     draft = Draft(
         encoded=pending.encoded.decode(),
         key=pending.key,
-        paths=[path for path, _ in pending.content],
+        paths=[*pending.content],
         commits=list(pending.commits),
         findings=list(findings),
     )
-    files = {f"{CONTENT_DIR}/{path}": data for path, data in pending.content}
+    files = {f"{CONTENT_DIR}/{path}": data for path, data in pending.content.items()}
     files[_DRAFT_FILE] = msgspec.json.encode(draft)
     commit = commit_bytes(
         tree=objects.tree(files),
@@ -86,7 +86,7 @@ def take(objects: Objects, space: str, prefix: str) -> tuple[str, Pending]:
     drafts = {held.id: held.draft for held in listing(objects, space)}
     oid = unique(prefix, [oid for oid in drafts if oid.startswith(prefix)], "held draft")
     draft = drafts[oid]
-    content = [(path, objects.file(oid, f"{CONTENT_DIR}/{path}")) for path in draft.paths]
+    content = {path: objects.file(oid, f"{CONTENT_DIR}/{path}") for path in draft.paths}
     pending = Pending(
         draft.encoded.encode(),
         key=draft.key or f"released/{oid}",

@@ -22,7 +22,7 @@ from waggle.store.own.bell import ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 JOURNAL_FILE = "journal.db"
 BUSY_MS = 60_000
@@ -52,14 +52,13 @@ class Pending:
     def __init__(
         self,
         encoded: bytes,
-        *,
         key: str | None = None,
-        content: Sequence[tuple[str, bytes]] = (),
+        content: Mapping[str, bytes] | None = None,
         commits: Sequence[str] = (),
     ) -> None:
         self.encoded = encoded
         self.key = key
-        self.content = content
+        self.content = content or {}
         self.commits = commits
 
 
@@ -68,7 +67,7 @@ class Written:
 
     __slots__ = ("at", "fresh", "id", "seq")
 
-    def __init__(self, *, seq: int, id: str, at: int, fresh: bool) -> None:  # noqa: A002
+    def __init__(self, seq: int, id: str, at: int, *, fresh: bool = True) -> None:  # noqa: A002
         self.seq = seq
         self.id = id
         self.at = at
@@ -267,25 +266,26 @@ def write(
     at = observe(max(at, int(meta.get("clock", 0))), seen_at, wall_ms)
     now, raw = stamp(wall_ms), bytes.fromhex(last)
     written: list[Written] = []
-    rows: list[tuple[str, int, str, int, bytes]] = []
+    rows: list[tuple[str, int, str, int, bytearray]] = []
     for item in pending:
         if item.key is not None:
             seen = db.execute(
                 "SELECT seq, id, at FROM keyed WHERE space=? AND key=?", (space, item.key)
             ).fetchone()
             if seen:
-                written.append(Written(seq=seen[0], id=seen[1], at=seen[2], fresh=False))
+                written.append(Written(*seen, fresh=False))
                 continue
         seq, at = seq + 1, at + 1 if at >= now else now  # clock.tick, thousands of times
         line = make_line(at, item.encoded)
         raw = digest(raw, line)
         last = raw.hex()
-        rows.append((space, seq, last, at, line))
-        written.append(Written(seq=seq, id=last, at=at, fresh=True))
+        # sqlite3 asks its adapters about bytes, which takes as long as copying them thrice.
+        rows.append((space, seq, last, at, bytearray(line)))
+        written.append(Written(seq, last, at))
         if item.key is not None:
             db.execute("INSERT INTO keyed VALUES(?,?,?,?,?)", (space, item.key, last, seq, at))
         if item.content:
-            files = [(space, seq, path, data) for path, data in item.content]
+            files = [(space, seq, path, data) for path, data in item.content.items()]
             db.executemany("INSERT INTO content VALUES(?,?,?,?)", files)
         if item.commits:
             commits = [(space, seq, oid) for oid in item.commits]

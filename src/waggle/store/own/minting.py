@@ -126,7 +126,7 @@ def _unsealed(journal: Journal, space: str) -> list[Pending]:
             "SELECT oid FROM carried WHERE space=? AND seq=?", (space, seq)
         ).fetchall()
         carried = [oid for (oid,) in commits]
-        pending.append(Pending(again(entry, line), content=files, commits=carried))
+        pending.append(Pending(again(entry, line), content=dict(files), commits=carried))
     return pending
 
 
