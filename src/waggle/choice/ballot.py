@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -13,12 +14,12 @@ from waggle.base.ids import unique
 from waggle.choice.weights import FamilyVotes, approval, authorship, rejection
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class Standing(Struct, frozen=True):
     """A candidate with all that rules look at."""
 
+    # The first fields are columns of `_CANDIDATES`, in its order.
     id: str
     author: str
-    family: str
     at: int
     commit: str | None
     base: str | None
@@ -27,11 +28,12 @@ class Standing(Struct, frozen=True, kw_only=True):
     tokens: int | None
     confidence: int | None
     supersedes: str | None
-    flags: tuple[str, ...]
     summary: str | None
     content: str
     ruled: int
     verdict: int
+    flags: tuple[str, ...]
+    family: str
     authorship: int
     """Log-odds that this author's candidate is right, in units of 2**-16 bits."""
     votes: tuple[FamilyVotes, ...] = ()
@@ -77,9 +79,9 @@ class Ballot(Struct, frozen=True):
         return tuple(standing for standing in self.standings if standing.id not in gone)
 
 
-_CANDIDATES = """SELECT c.n, c.family, c.bin, c.id, a.text, c.at, c.commit_id, c.base, c.result,
-  c.size, c.tokens, c.confidence, c.supersedes, c.flags, c.summary, c.content, c.ruled, c.verdict
-  FROM candidate c JOIN name a ON a.n = c.author WHERE c.task = ? ORDER BY c.id"""
+_CANDIDATES = """SELECT c.n, c.family, c.bin, c.flags, c.id, a.text, c.at, c.commit_id, c.base,
+  c.result, c.size, c.tokens, c.confidence, c.supersedes, c.summary, c.content, c.ruled, c.verdict
+  FROM candidate c JOIN name a ON a.n = c.author WHERE c.task = ?"""
 _TALLY = ("candidate", "family", "n", "ups", "downs", "pro", "con")
 _VOTES = f"""SELECT {", ".join(f"json_group_array(t.{column})" for column in _TALLY)}
   FROM candidate c JOIN tally t ON t.candidate = c.n WHERE c.task = ? AND t.n > 0"""  # noqa: S608
@@ -158,50 +160,41 @@ def _read(db: sqlite3.Connection, task: str) -> Ballot:
     checks: dict[int, list[tuple[int, int, int]]] = {}
     for number, passed, failed, first in db.execute(_CHECKS, (task,)):
         checks.setdefault(number, []).append((passed, failed, first))
-    standings = tuple(
-        _standing(row, families[row[1]], votes.get(row[0], ()), checks.get(row[0], ()))
-        for row in candidates
+    standings = [
+        _standing(row, families[family], decile, votes.get(number, ()), checks.get(number, ()))
+        for number, family, decile, *row in candidates
+    ]
+    standings.sort(key=_id)
+    return Ballot(
+        task, tuple(standings), tuple(Ruled(*row) for row in db.execute(_RULINGS, (task,)))
     )
-    return Ballot(task, standings, tuple(Ruled(*row) for row in db.execute(_RULINGS, (task,))))
 
 
-_family_name = attrgetter("family")
+_family_name, _id = attrgetter("family"), attrgetter("id")
 
 
 def _standing(
-    row: tuple[int, int, int, str, str, int, str | None, str | None, str, int, int | None,
-               int | None, str | None, str, str | None, str, int, int],
+    row: Sequence[Any],
     family: _Family,
+    decile: int,
     votes: Iterable[FamilyVotes],
     checks: Sequence[tuple[int, int, int]],
-) -> Standing:  # fmt: skip
-    (_, _, decile, entry, author, at, commit, base, result, size, tokens, confidence, supersedes,
-     flags, summary, content, ruled, verdict) = row  # fmt: skip
+) -> Standing:
+    """Make a standing of what `_CANDIDATES` gives from the flags on: its fields, in their order."""
+    flags, *fields = row
     failed = sum([1 for _, bad, _ in checks if bad]) if checks else 0
-    return Standing(
-        id=entry,
-        author=author,
-        family=family.name,
-        at=at,
-        commit=commit,
-        base=base,
-        result=result,
-        size=size,
-        tokens=tokens,
-        confidence=confidence,
-        supersedes=supersedes,
-        flags=() if flags == "[]" else tuple(msgspec.json.decode(flags)),
-        summary=summary,
-        content=content,
-        ruled=ruled,
-        verdict=verdict,
-        authorship=family.authorship(decile),
-        votes=tuple(votes),
-        passed=len(checks) - failed,
-        failed=failed,
-        flaky=sum([1 for good, bad, _ in checks if good and bad]) if failed else 0,
-        passed_at=max(first for _, _, first in checks) if checks and not failed else 0,
+    flaky = sum([1 for good, bad, _ in checks if good and bad]) if failed else 0
+    rest: tuple[Any, ...] = (
+        () if flags == "[]" else tuple(msgspec.json.decode(flags)),
+        family.name,
+        family.authorship(decile),
+        tuple(votes),
+        len(checks) - failed,
+        failed,
+        flaky,
+        max(first for _, _, first in checks) if checks and not failed else 0,
     )
+    return Standing(*fields, *rest)
 
 
 def first_approvals(db: sqlite3.Connection, task: str, electorate: Sequence[str]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Literal
 
 from msgspec import Struct
@@ -100,9 +101,9 @@ def choose(
     """
     named = ballot.rulings[0].candidate if ballot.rulings else None
     decided = _decided(ballot, stages, first_approvals or {})
-    current = {standing.id for standing in ballot.current}
     # Whoever supersedes what was decided does not undo the decision.
-    running = [one for one in ballot.standings if one.id in current or one.id in decided]
+    kept = {standing.id for standing in ballot.current} | decided
+    running = [standing for standing in ballot.standings if standing.id in kept]
     scores = [stage.rule.score(running, stage.number) for stage in stages]
 
     def key(one: Standing) -> tuple[object, ...]:
@@ -110,13 +111,12 @@ def choose(
         settled = (one.id == named, one.ruled, one.id in decided)
         return (*settled, *[score.keys[one.id] for score in scores])
 
-    ordered = sorted(running, key=lambda standing: standing.id)
+    ordered = sorted(running, key=attrgetter("id"))
     ordered.sort(key=key, reverse=True)
     pairs = [ordered[rank : rank + 2] for rank in range(len(ordered))]
     places = [_place(stages, scores, decided, rank, pair) for rank, pair in enumerate(pairs, 1)]
     if places and (first := _ruled(ballot, ordered[0])):
         places[0] = first
-    kept = {standing.id for standing in ordered}
     return Outcome(
         task=ballot.task,
         rule=" > ".join(map(str, stages)),

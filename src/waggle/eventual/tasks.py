@@ -96,23 +96,20 @@ TASK_FOLD = TaskFold()
 _body = msgspec.json.Decoder(TaskAdd)
 
 
-def task_of(row: Sequence[object]) -> Task:
+def task_of(row: tuple[str, str, int, int, str, State, int, int, int, int]) -> Task:
     """Make a task of a row of `COLUMNS`."""
     entry, by, at, seq, body, state, visible, conflicts, blockers, gone = row
-    return msgspec.convert(
-        {
-            "id": entry,
-            "by": by,
-            "at": at,
-            "seq": seq,
-            "body": _body.decode(str(body)),
-            "state": state,
-            "visible": bool(visible),
-            "conflicts": conflicts,
-            "blockers": blockers,
-            "gone": gone,
-        },
-        Task,
+    return Task(
+        id=entry,
+        by=by,
+        at=at,
+        seq=seq,
+        body=_body.decode(body),
+        state=state,
+        visible=bool(visible),
+        conflicts=conflicts,
+        blockers=blockers,
+        gone=gone,
     )
 
 
