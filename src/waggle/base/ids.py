@@ -14,6 +14,7 @@ from waggle.base.limits import SPACE_CHARS_MAX
 ID_CHARS = 64
 REPLICA_CHARS = 32
 PREFIX_CHARS_MIN = 4
+_HASHER = blake2b(digest_size=32)
 _HEX = frozenset("0123456789abcdef")
 _SPACE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
@@ -30,7 +31,9 @@ def extend(previous: str, line: bytes) -> str:
 
 def digest(previous: bytes, line: bytes) -> bytes:
     """Give h(n) from h(n-1) (32 bytes) and the raw line, as `extend` does for hex digits."""
-    return blake2b(previous + line, digest_size=32).digest()
+    hasher = _HASHER.copy()  # cheaper than a new one, thousands of times
+    hasher.update(previous + line)
+    return hasher.digest()
 
 
 def replica_of(public_key: bytes) -> str:

@@ -47,13 +47,14 @@ class ChoiceFold:
             body = entry.body
             if isinstance(body, Vote):
                 who = (entry.replica, entry.by)
-                voter = voters.get(who)
-                if voter is None:
-                    voter = voters[who] = _voter(tables, entry)
+                numbers = voters.get(who)
+                if numbers is None:
+                    numbers = voters[who] = _voter(tables, entry)
+                voter, family = numbers
+                # Integers and texts alone: sqlite3 asks its adapters about every None and bool.
+                reason, blind = body.reason or "", 1 if body.blind else 0
                 candidate = tables.number(body.candidate)
-                # Plain integers and texts: sqlite3 asks its adapters about every None and bool.
-                said = (body.score, entry.at, body.reason or "", int(body.blind))
-                votes.append((candidate, *voter, *said))
+                votes.append((candidate, voter, family, body.score, entry.at, reason, blind))
             elif isinstance(body, Candidate):
                 _fold_candidate(tables, entry, body, touched, ruled)
             elif isinstance(body, Check):
