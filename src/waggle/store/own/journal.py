@@ -279,7 +279,7 @@ def write(
         line = make_line(at, item.encoded)
         raw = digest(raw, line)
         last = raw.hex()
-        # sqlite3 asks its adapters about bytes, which takes as long as copying them thrice.
+        # sqlite3 asks its adapters about bytes, which takes longer than copying them.
         rows.append((space, seq, last, at, bytearray(line)))
         written.append(Written(seq, last, at))
         if item.key is not None:
