@@ -17,11 +17,12 @@ from tests.conftest import World, git
 from tests.sync.hosts import bare, http_host
 
 from waggle.base.errors import WaggleError
-from waggle.sync.git import running
+from waggle.sync.git import running, untaken
 from waggle.sync.git.remotes import Remote
 from waggle.sync.git.running import SAID_BYTES_MAX, Job
-from waggle.sync.git.transport import PART_MAX, Fetched, Transport
+from waggle.sync.git.transport import Fetched, Transport
 from waggle.sync.git.trouble import Kind, Trouble
+from waggle.sync.git.untaken import PART_MAX, Untaken
 
 PATIENCE_S = 20
 Spoil = Callable[[Path, str], None]
@@ -203,6 +204,74 @@ def test_a_spoilt_log_that_is_hidden_spoils_nothing(hub: Path, here: Path) -> No
     fail_fsck(hub, name_of(2))
     got = transport(here).fetch(at(hub), "main", {name_of(2)})
     assert got == Fetched(trouble=None, bad={})
+
+
+class Looking:
+    """Looks at a remote again and again, as a node does, and counts what that costs."""
+
+    def __init__(self, repository: Path, hub: Path) -> None:
+        self._repository, self._hub = repository, hub
+        self._known = Untaken()
+        self._trace = repository / ".git" / "trace"
+
+    def look(self) -> tuple[set[str], int]:
+        """Give the logs that git did not take, and how many fetches it took to tell."""
+        self._trace.unlink(missing_ok=True)
+        environ = {**os.environ, "GIT_TRACE": str(self._trace)}
+        one = Transport(str(self._repository / ".git"), environ, 60, self._known)
+        got = one.fetch(at(self._hub), "main")
+        assert got.trouble is None
+        return set(got.bad), self._trace.read_text().count("built-in: git fetch ")
+
+
+def test_a_log_that_git_does_not_take_is_not_downloaded_again(hub: Path, here: Path) -> None:
+    looking = Looking(here, hub)
+    spoilt = {name_of(9)}
+    good = {name_of(number): write_log(hub, number) for number in range(8)}
+    good_before = write_log(hub, 9)
+    looking.look()
+    fail_fsck(hub, name_of(9))
+    good[name_of(3)] = write_log(hub, 3)
+    bad, fetches = looking.look()
+    assert bad == spoilt
+    assert fetches > 1
+    good[name_of(5)] = write_log(hub, 5)
+    assert looking.look() == (spoilt, 1)
+    assert mirrored(here) == {**good, name_of(9): good_before}
+    good[name_of(9)] = write_log(hub, 9)
+    assert looking.look() == (set(), 1)
+    assert mirrored(here) == good
+
+
+def test_two_spoilt_logs_are_known_apart(hub: Path, here: Path) -> None:
+    looking = Looking(here, hub)
+    write_log(hub, 0)
+    fail_fsck(hub, name_of(1))
+    assert looking.look()[0] == {name_of(1)}
+    write_log(hub, 2)
+    lose_a_file(hub, name_of(2))
+    assert looking.look()[0] == {name_of(1), name_of(2)}
+    assert looking.look() == ({name_of(1), name_of(2)}, 1)
+    git(hub, "update-ref", "-d", f"refs/waggle/main/{name_of(1)}")
+    assert looking.look() == ({name_of(2)}, 1)
+
+
+def test_what_was_missing_is_asked_for_now_and_then(
+    hub: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(untaken, "LOOKS_MAX", 3)
+    looking = Looking(here, hub)
+    oid = write_log(hub, 1)
+    lost = git(hub, "rev-parse", f"{oid}:entries.jsonl")
+    path = hub / "objects" / lost[:2] / lost[2:]
+    data = path.read_bytes()
+    path.unlink()
+    assert looking.look()[0] == {name_of(1)}
+    path.write_bytes(data)
+    for _ in range(3):
+        assert looking.look() == ({name_of(1)}, 1)
+    assert looking.look() == (set(), 1)
+    assert mirrored(here) == {name_of(1): oid}
 
 
 def test_a_log_whose_mirror_is_locked_comes_the_next_time(hub: Path, here: Path) -> None:

@@ -1,7 +1,9 @@
 """The durable path: any git host carries everybody's logs.
 
 remotes.py    which remotes, and how each is named here
-transport.py  one fetch, one push, by the user's own git; running.py runs it, within limits
+transport.py  one fetch, one push, by the user's own git
+commands.py   its command lines; running.py runs them, within limits
+untaken.py    logs that git does not take: found, and left alone for a while
 trouble.py    what went wrong, and what helps
 layouts.py    which refs a host takes
 manners.py    how often a host may be asked

@@ -1,13 +1,11 @@
 """git's network side: one fetch, one push, by the user's own git program.
 
-Credentials, proxies, ssh and hosts work as the user has set them up. Nobody is asked for anything
-(see `_unattended`), no hook of the user's runs, and every call ends within a time limit, with all
-that it started. May be used from several threads at once.
+Every call ends within a time limit, with all that it started. May be used from several threads at
+once. How git is called is in commands.py.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,48 +15,14 @@ from msgspec import Struct
 from waggle.base.errors import WaggleError
 from waggle.base.ids import is_replica
 from waggle.store.repo.git import Git
+from waggle.sync.git.commands import FETCH, PUSH, read_porcelain, settings, unattended
 from waggle.sync.git.remotes import TRACKING, Remote
 from waggle.sync.git.running import Job
 from waggle.sync.git.trouble import WHOLE, Trouble, classify
+from waggle.sync.git.untaken import Bad, Untaken, take_apart
 
 REFS_MAX = 1000
 """Refs that one push moves; the command line has its limits."""
-PART_MAX = 500
-"""Refs that one fetch names, for the same reason."""
-_SETTINGS = (
-    "-c",
-    "fetch.fsckObjects=true",
-    # git holds larger files in memory piece by piece: 100 MB of zeros are 100 KB on the way.
-    "-c",
-    "core.bigFileThreshold=16m",
-    # A minute of silence from a host is a line that is dead: git and its hosts keep a connection
-    # alive every 5 s (uploadpack.keepAlive, receive.keepAlive). It ends a git that waggle, killed
-    # meanwhile, could not end.
-    "-c",
-    "http.lowSpeedLimit=1",
-    "-c",
-    "http.lowSpeedTime=60",
-)
-_FETCH = (
-    "fetch",
-    "--quiet",
-    "--prune",
-    "--no-prune-tags",
-    "--no-tags",
-    "--no-write-fetch-head",
-    "--no-auto-maintenance",
-    "--no-recurse-submodules",
-    "--no-filter",  # a partial clone has to have our files whole
-    "--refmap=",  # what the user's settings map stays as it is
-)
-_PUSH = (
-    "push",
-    "--porcelain",
-    "--no-verify",
-    "--no-signed",
-    "--no-follow-tags",
-    "--recurse-submodules=no",
-)
 
 
 class Fetched(Struct, frozen=True, kw_only=True):
@@ -88,8 +52,16 @@ class Pushed(Struct, frozen=True, kw_only=True):
 class Transport:
     """git's network side at one repository; each call has `timeout_s` seconds."""
 
-    def __init__(self, common_dir: str, environ: Mapping[str, str], timeout_s: float) -> None:
-        self._git = Git(common_dir, environ=_unattended(environ))
+    def __init__(
+        self,
+        common_dir: str,
+        environ: Mapping[str, str],
+        timeout_s: float,
+        untaken: Untaken | None = None,
+    ) -> None:
+        """`untaken`: what git did not take before, where somebody syncs more than once."""
+        self._untaken = untaken or Untaken()
+        self._git = Git(common_dir, environ=unattended(environ))
         self._timeout_s = timeout_s
         self._jobs: set[Job] = set()
         self._lock = threading.Lock()
@@ -106,62 +78,75 @@ class Transport:
 
         `beside`: refspecs that are fetched, too, as long as nothing fails.
         Objects are checked by git itself; where one fails, is missing, or a ref cannot be
-        written, the logs that it spoils are found and left out, and the rest is fetched.
+        written, the logs that it spoils are found and left out, and the rest is fetched; they are
+        left alone at the next looks, too (untaken.py).
         """
-        spec = f"+{remote.prefix}/{space}/*:{remote.tracking(space)}*"
-        without = [f"^{remote.prefix}/{space}/{replica}" for replica in sorted(hidden)]
+        prefix, tracking = f"{remote.prefix}/{space}/", remote.tracking(space)
         with self._job() as job:
-            trouble = self._fetch(job, remote, [spec, *without, *beside])
+            known = self._known_bad(job, remote, space)
+            if isinstance(known, Trouble):
+                return Fetched(trouble=known, bad={})
+            left_out = {*hidden, *known}
+            without = [f"^{prefix}{replica}" for replica in sorted(left_out)]
+            trouble = self._fetch(job, remote, [f"+{prefix}*:{tracking}*", *without, *beside])
             if trouble is None or trouble.kind in WHOLE:
-                return Fetched(trouble=trouble, bad={})
-            return self._fetch_apart(job, remote, space, hidden)
+                bad = {name: one.trouble for name, one in known.items()}
+                return Fetched(trouble=trouble, bad=bad if trouble is None else {})
+            return self._fetch_apart(job, remote, space, left_out, known)
+
+    def _known_bad(self, job: Job, remote: Remote, space: str) -> dict[str, Bad] | Trouble:
+        """Give the logs that git did not take before, as far as they are still the same there."""
+        if not self._untaken.look(remote.name, space):
+            return {}
+        shown = self._shown(job, remote, space)
+        if isinstance(shown, Trouble):
+            return shown
+        return self._untaken.still(remote.name, space, shown)
 
     def _fetch(self, job: Job, remote: Remote, specs: Sequence[str]) -> Trouble | None:
-        status, _, said = self._run(job, remote, (*_FETCH, "--", remote.where, *specs))
+        status, _, said = self._run(job, remote, (*FETCH, "--", remote.where, *specs))
         return None if status == 0 else classify(said, status)
 
     def _fetch_apart(
-        self, job: Job, remote: Remote, space: str, hidden: Collection[str]
+        self,
+        job: Job,
+        remote: Remote,
+        space: str,
+        left_out: Collection[str],
+        known: Mapping[str, Bad],
     ) -> Fetched:
-        """Fetch what changed in halves, and halves of those where one fails.
+        """Fetch what changed so that what git does not take keeps nothing else out.
 
         The fetch of all has taken away what the remote has lost: --prune comes first. Only logs
         are fetched: what else was pushed there is no business of ours where it does harm.
         """
-        listed = self._refs(job, remote, space)
-        if isinstance(listed, Trouble):
-            return Fetched(trouble=listed, bad={})
-        prefix = f"{remote.prefix}/{space}/"
-        theirs = {name.removeprefix(prefix): oid for name, oid in listed.items()}
+        shown = self._shown(job, remote, space)
+        if isinstance(shown, Trouble):
+            return Fetched(trouble=shown, bad={})
         here = self._tracked(remote, space)
         wanted = [
             name
-            for name, oid in sorted(theirs.items())
-            if is_replica(name) and name not in hidden and here.get(name) != oid
+            for name, oid in sorted(shown.items())
+            if is_replica(name) and name not in left_out and here.get(name) != oid
         ]
-        return self._fetch_halves(job, remote, space, wanted)
-
-    def _fetch_halves(self, job: Job, remote: Remote, space: str, wanted: Sequence[str]) -> Fetched:
         prefix, tracking = f"{remote.prefix}/{space}/", remote.tracking(space)
-        bad: dict[str, Trouble] = {}
-        busy: Trouble | None = None
-        parts = [wanted[at : at + PART_MAX] for at in range(0, len(wanted), PART_MAX)]
-        while parts:
-            names = parts.pop()
+
+        def fetch(names: Sequence[str]) -> Trouble | None:
             specs = [f"+{prefix}{name}:{tracking}{name}" for name in names]
-            trouble = self._fetch(job, remote, specs)
-            if trouble is None:
-                continue
-            if trouble.kind in WHOLE:
-                return Fetched(trouble=trouble, bad=bad)
-            half = len(names) // 2
-            if half:
-                parts += [names[:half], names[half:]]
-            elif trouble.kind == "busy":
-                busy = trouble
-            elif "find remote ref" not in trouble.text:  # it went away meanwhile
-                bad[names[0]] = trouble
-        return Fetched(trouble=busy, bad=bad)
+            return self._fetch(job, remote, specs)
+
+        trouble, found = take_apart(fetch, wanted)
+        bad = {**known, **{name: Bad(shown[name], why) for name, why in found.items()}}
+        self._untaken.keep(remote.name, space, bad)
+        return Fetched(trouble=trouble, bad={name: one.trouble for name, one in bad.items()})
+
+    def _shown(self, job: Job, remote: Remote, space: str) -> dict[str, str] | Trouble:
+        """Give what a remote shows of a space: name of each log to its newest frame."""
+        listed = self._refs(job, remote, space)
+        if isinstance(listed, Trouble):
+            return listed
+        prefix = f"{remote.prefix}/{space}/"
+        return {name.removeprefix(prefix): oid for name, oid in listed.items()}
 
     def _tracked(self, remote: Remote, space: str) -> dict[str, str]:
         """Give the logs in the mirror: replica to newest frame."""
@@ -197,10 +182,10 @@ class Transport:
         wanted = dict(list(refs.items())[:REFS_MAX])
         specs = [f"{oid}:{name}" for name, oid in wanted.items()]
         with self._job() as job:
-            status, out, said = self._run(job, remote, (*_PUSH, "--", remote.where, *specs))
+            status, out, said = self._run(job, remote, (*PUSH, "--", remote.where, *specs))
         outcomes = {
             name: Outcome(oid=wanted[name], trouble=trouble)
-            for name, trouble in _read_porcelain(out.decode(errors="replace"), said).items()
+            for name, trouble in read_porcelain(out.decode(errors="replace"), said).items()
             if name in wanted
         }
         trouble = classify(said, status) if status != 0 and not outcomes else None
@@ -210,7 +195,7 @@ class Transport:
         """Delete a ref of a remote: a probe's, never a log's."""
         assert not name.startswith(f"{TRACKING}/")  # noqa: S101 - it is the remote's name for it
         with self._job() as job:
-            status, out, said = self._run(job, remote, (*_PUSH, "--", remote.where, f":{name}"))
+            status, out, said = self._run(job, remote, (*PUSH, "--", remote.where, f":{name}"))
         if status == 0:
             return None
         return classify(f"{said}\n{out.decode(errors='replace')}", status)
@@ -240,51 +225,5 @@ class Transport:
 
     def _run(self, job: Job, remote: Remote, args: Sequence[str]) -> tuple[int | None, bytes, str]:
         """Run git; give its exit status (None: out of time), what it printed, what it said."""
-        ended = job.run(self._git.command([*_SETTINGS, *_of(remote), *args]))
+        ended = job.run(self._git.command([*settings(remote), *args]))
         return ended.status, ended.out, ended.said
-
-
-def _unattended(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment for a git that nobody sits at.
-
-    It has no terminal (running.py), so neither git nor ssh can ask there. Without this, both would
-    open a dialog where there is a display, once a minute. ssh's own `BatchMode` would do the same,
-    but only by replacing the user's `core.sshCommand`. Programs that hand out credentials
-    (credential helpers, ssh-agent, GIT_ASKPASS) work on; so does SSH_ASKPASS, where the user's
-    SSH_ASKPASS_REQUIRE says that it is such a program.
-    """
-    quiet = {"GCM_INTERACTIVE": "never", **environ}
-    if "SSH_ASKPASS_REQUIRE" not in quiet:
-        quiet.pop("SSH_ASKPASS", None)
-        quiet["SSH_ASKPASS_REQUIRE"] = "never"
-    return quiet
-
-
-def _of(remote: Remote) -> list[str]:
-    """Give the settings for a remote: of one that git's own settings name, or of an address.
-
-    An address comes from elsewhere, so it must not be a command (`ext::sh -c ...`), whatever the
-    user allows for the remotes in git's settings.
-    """
-    named = remote.where == remote.name and not os.path.isabs(remote.where)
-    if not named or set(remote.where) & set(":="):
-        return ["-c", "protocol.ext.allow=never"]
-    return ["-c", f"remote.{remote.name}.mirror=false"]
-
-
-def _read_porcelain(out: str, said: str) -> dict[str, Trouble | None]:
-    """Read `git push --porcelain`: for each ref there, why it was not moved, if it was not."""
-    outcomes: dict[str, Trouble | None] = {}
-    for row in out.split("\n"):
-        flag, tab, rest = row.partition("\t")
-        if not tab or flag not in {" ", "*", "=", "!", "+"}:
-            continue
-        names, _, summary = rest.partition("\t")
-        refused = classify(f"{said}\n{summary}" if _vague(summary) else summary, 1)
-        outcomes[names.partition(":")[2]] = refused if flag == "!" else None
-    return outcomes
-
-
-def _vague(summary: str) -> bool:
-    """Tell whether the reason stands elsewhere, in what the host said."""
-    return "declined" in summary or "remote rejected" in summary or "failure" in summary

@@ -14,6 +14,7 @@ from waggle.sync.git.exchange import Exchange, Exchanged, Report
 from waggle.sync.git.manners import Pace, pause_s, relay
 from waggle.sync.git.remotes import Remote
 from waggle.sync.git.transport import Transport
+from waggle.sync.git.untaken import Untaken
 from waggle.sync.live.keys import FRAME
 from waggle.sync.live.peer import Peer
 from waggle.sync.node.conversation import Conversation
@@ -49,6 +50,7 @@ class Rounds:
         self._wake = wake
         self._tell = tell
         self._unsealed: set[str] = set()
+        self._untaken = Untaken()
         self._routes = [
             _Route(remote, address)
             for remote, address in zip(plan.remotes, plan.addresses, strict=True)
@@ -99,7 +101,10 @@ class Rounds:
         at = self._conversations[name].space
         nodes = self._peer.present(name) | {at.replica}
         transport = Transport(
-            at.repository.common_dir, at.objects.git.environ, self._plan.timeout_s
+            at.repository.common_dir,
+            at.objects.git.environ,
+            self._plan.timeout_s,
+            self._untaken,
         )
 
         def carries(remote: Remote, replica: str) -> bool:
