@@ -111,7 +111,7 @@ class Recount:
             first, last = votes[0], votes[-1]
             rows.append(
                 (candidate, voter, _family(last), _vote(last).score, last.at, _vote(first).score,
-                 first.at, _vote(last).reason, int(_vote(last).blind),
+                 first.at, _vote(last).reason or "", int(_vote(last).blind),
                  int(self.counts(candidate, voter)), self.truth(candidate, [voter]))
             )  # fmt: skip
         return rows

@@ -159,7 +159,8 @@ def skip_a_sync(patch: pytest.MonkeyPatch) -> None:
 def break_ties_by_arrival(patch: pytest.MonkeyPatch) -> None:
     """Among equals let the candidate win that was folded first, instead of the smaller id."""
     query = ballot._CANDIDATES  # noqa: SLF001 - a bug is planted inside
-    patch.setattr(ballot, "_CANDIDATES", query.replace("ORDER BY c.id", "ORDER BY c.n"))
+    patch.setattr(ballot, "_CANDIDATES", f"{query} ORDER BY c.n")
+    patch.setattr(ballot, "_id", lambda _: 0)
     patch.setattr(outcome, "sorted", lambda items, **_: list(items), raising=False)
 
 
