@@ -13,6 +13,7 @@ from tests.race.field import Field
 
 from waggle.agents.folds import FOLDS
 from waggle.base.clock import stamp
+from waggle.base.errors import KINDS
 from waggle.eventual.tasks import TaskAdd
 from waggle.faces import machine
 from waggle.store.repo.locate import find
@@ -98,13 +99,18 @@ def test_a_fork_is_shown_and_settled(field: Field, forger: Forger) -> None:
         field.waggle("rebuild")
     assert len(titles(field)) == 3
     assert "two histories" in field.waggle("members").out
-    shown = field.waggle("verify").out
-    assert ids[0] in shown
-    assert ids[1] in shown
+    shown = field.waggle("verify")
+    assert ids[0] in shown.out
+    assert ids[1] in shown.out
+    assert shown.status == KINDS["damaged"].status
     words = ("members", "admit", forger.replica[:6], ids[1][:12], "--reason", "ours")
     done = field.json(*words)
     assert (done["member"]["admitted"], done["member"]["forked"]) == (4, "settled")
     assert "right" in titles(field)
+    shown = field.waggle("verify")
+    assert shown.status == 0
+    assert f"{ids[0]} and {ids[1]}; the operator has settled it" in shown.out
+    assert field.json("verify")["settled"] == [forger.replica]
     field.json("members", "distrust", forger.replica, "--reason", "after all")
     words = ("members", "admit", forger.replica[:6], ids[0][:12], "--reason", "no, theirs")
     assert ["changes nothing" in note for note in field.json(*words)["notes"]] == [True]

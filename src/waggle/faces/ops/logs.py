@@ -14,6 +14,7 @@ from waggle.faces.ops.shapes import printable, short, when
 from waggle.store.checkup.report import Report
 from waggle.store.checkup.verify import verify as verify_space
 from waggle.store.frames.sealing import ref_name
+from waggle.store.views.members import members
 
 DAMAGED_STATUS = 8
 
@@ -132,13 +133,20 @@ class Verified(Struct, frozen=True, kw_only=True):
     """What verification found."""
 
     verified: bool
+    """Nothing is lost, forged or broken, and no fork is left that the operator has not settled."""
+    settled: tuple[str, ...]
+    """Replicas that wrote two histories of which the operator admitted one."""
     report: Report
 
 
 def _verify(ctx: Context, _request: Nothing) -> Verified:
     ctx.space.find_logs()
     report = verify_space(ctx.space)
-    return Verified(verified=report.sound, report=report)
+    settled: tuple[str, ...] = ()
+    if report.forks and report.whole:  # what is not whole cannot be folded to tell
+        settled = tuple(one.replica for one in members(ctx.space) if one.forked == "settled")
+    odds = {fork.replica for fork in report.forks}.difference(settled)
+    return Verified(verified=report.whole and not odds, settled=settled, report=report)
 
 
 def _show_verify(result: Verified) -> Iterator[str]:
@@ -151,7 +159,8 @@ def _show_verify(result: Verified) -> Iterator[str]:
         yield f"{one.harm}: {one.replica[:12]} seq {one.seq}: {printable(one.reason)}"
     for fork in report.forks:
         ids = " and ".join(fork.ids)
-        yield f"fork: {fork.replica[:12]} wrote two entries {fork.seq}: {ids}"
+        after = "; the operator has settled it" if fork.replica in result.settled else ""
+        yield f"fork: {fork.replica[:12]} wrote two entries {fork.seq}: {ids}{after}"
     yield "everything verifies" if result.verified else "NOT everything verifies"
 
 

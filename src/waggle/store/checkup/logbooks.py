@@ -42,8 +42,9 @@ def check_refs(patient: Patient) -> Found:
         tips = patient.tips(space)
         forked = {replica for replica, _, _ in tips if [t[0] for t in tips].count(replica) > 1}
         for replica in sorted(forked):
-            what = f"{space}: {replica[:12]} wrote two histories, and is admitted up to the fork"
-            yield warning("forked", what, "`waggle verify` shows the proof; tell its operator.")
+            what = f"{space}: {replica[:12]} wrote two histories"
+            step = "`waggle members` tells what counts of it, `waggle verify` shows the proof."
+            yield warning("forked", what, step)
         for replica, oid, _ in tips:
             if replica not in forked:
                 name = ref_name(space, replica)

@@ -56,9 +56,14 @@ class Report(Struct, frozen=True, kw_only=True):
     """Problems beyond PROBLEMS_MAX."""
 
     @property
-    def sound(self) -> bool:
+    def whole(self) -> bool:
         """Whether nothing is lost, forged or broken."""
-        return not self.forks and not any(item.harm == "error" for item in self.problems)
+        return not any(item.harm == "error" for item in self.problems)
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is whole, and every log has one history."""
+        return self.whole and not self.forks
 
 
 class Tally:
