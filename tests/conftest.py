@@ -148,11 +148,11 @@ class World:
     def exchange(self, into: Space, source: Space) -> None:
         """Fetch all logs of another store's space, as git carries them, and take them in."""
         self.exchange_objects(into, source)
-        for name, oid in into.objects.refs("refs/waggle-remote/other").items():
+        for name, oid in into.objects.refs.under("refs/waggle-remote/other").items():
             ref = name.replace("refs/waggle-remote/other", "refs/waggle")
-            known = into.objects.ref(ref)
+            known = into.objects.refs.get(ref)
             if known is None or _ancestor(into, known, oid):
-                into.objects.set_ref(ref, oid)
+                into.objects.refs.point(ref, oid)
         into.find_logs()
 
     def close(self) -> None:
@@ -236,7 +236,7 @@ class Forger:
 
     def point(self, oid: str) -> None:
         """Let this replica's ref point at a commit."""
-        self.objects.set_ref(self.ref, oid)
+        self.objects.refs.point(self.ref, oid)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def _peak_bytes() -> int:
 def _floor(space: Space) -> float:
     """Give the seconds that Python's json takes to read all sealed lines, already in memory."""
     logs, name = Logs(space.objects), f"refs/waggle/main/{space.replica}"
-    oid = space.objects.ref(name)
+    oid = space.objects.refs.get(name)
     assert oid is not None
     took = 0.0
     for frame, _ in logs.back(oid):

@@ -22,6 +22,7 @@ from waggle.base.errors import WaggleError
 from waggle.choice.kinds import Candidate
 from waggle.eventual.tasks import TaskAdd
 from waggle.log.entry import Agent
+from waggle.store.repo.keeping import keep
 from waggle.store.space import Draft, Space
 
 COLLECTIONS = 12
@@ -111,7 +112,7 @@ def publish(space: Space, folder: str, number: int, task: str) -> tuple[str, str
             blob = git(folder, "hash-object", "-w", "--stdin", data=text.encode())
             tree = git(folder, "mktree", data=f"100644 blob {blob}\ta.txt\n".encode())
             commit = git(folder, "commit-tree", tree, "-m", text)
-            space.objects.keep([commit])
+            keep(space.objects, [commit])
         except (AssertionError, WaggleError):
             continue  # gc took it before anyone was told that it is there
         body = Candidate(task=task, commit=commit, result=tree, size=number)

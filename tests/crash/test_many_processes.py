@@ -29,7 +29,7 @@ def links(folder: str) -> list[Link]:
     """The log as the product verifies it, signatures and all."""
     with open_space(folder) as space:
         ref = own_ref(folder)
-        oid = space.objects.ref(ref)
+        oid = space.objects.refs.get(ref)
         assert oid is not None
         reading = Logs(space.objects).read_all(oid, space.name, space.replica)
     assert reading.refusal is None, reading.refusal

@@ -109,7 +109,7 @@ def test_a_forked_log_counts_up_to_the_fork(first: int, world: World) -> None:
     post.space.folding.catch_up()
     common = post.space.digest()[2]
     forger = Forger(post.space.objects, b"\1" * 32)
-    tip = post.space.objects.ref(forger.ref)
+    tip = post.space.objects.refs.get(forger.ref)
     assert tip is not None
     frames = []
     for score in (100, 0):

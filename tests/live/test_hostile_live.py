@@ -306,7 +306,7 @@ def test_a_frame_that_is_wrong_is_not_taken(
         hear(talk, frame_of(elsewhere.objects, oid, forger.replica))
     assert talk.count.total() == 2
     assert talk.count.keys() <= {"frame: refused", "frame: gap", "frame: old", "no message"}
-    assert space.objects.ref(forger.ref) is None
+    assert space.objects.refs.get(forger.ref) is None
     assert_only_honest(space, talk)
 
 

@@ -23,7 +23,7 @@ def test_a_clock_that_was_far_ahead_is_left_with_its_replica(world: World, space
     now = world.task(space, "from now")
     assert space.replica != was
     assert (now.seq, millis(now.at)) == (1, world.clock.now)
-    assert space.objects.ref(f"refs/waggle/main/{was}"), "what the old replica wrote is sealed"
+    assert space.objects.refs.get(f"refs/waggle/main/{was}"), "what the old replica wrote is sealed"
     assert [task.body.title for task in tasks(space.db)] == ["from now"]
     assert verify(space).sound
     world.clock.pass_ms(YEAR_MS)

@@ -206,7 +206,7 @@ def back_in_time(world: World, *, unsealed: bool) -> tuple[Space, Space]:
     world.exchange(remote, later)
     assert later_task.id in {task.id for task in tasks(remote.db)}
     name = f"refs/waggle/main/{later.replica}"
-    tip = later.objects.ref(name)
+    tip = later.objects.refs.get(name)
     first = world.git(space.repository, "rev-parse", f"{tip}^")
     world.close()
     for suffix in ("-wal", "-shm"):

@@ -271,7 +271,7 @@ def test_temporary_files_that_were_left_behind(world: World) -> None:
 @pytest.mark.parametrize("what", ["", "^{tree}", ":entries.jsonl"])
 def test_objects_of_frames_that_are_missing(world: World, what: str) -> None:
     space = healthy(world)
-    tip = space.objects.ref(ref_name("main", space.replica))
+    tip = space.objects.refs.get(ref_name("main", space.replica))
     oid = world.git(space.repository, "rev-parse", f"{tip}{what}")
     os.remove(f"{space.repository.common_dir}/objects/{oid[:2]}/{oid[2:]}")
     found = one(look(world, space), "objects")
@@ -340,9 +340,9 @@ def test_looking_changes_nothing(world: World) -> None:
     space = healthy(world)
     candidate = Candidate(task="ab" * 32, result="ab" * 16, text="x")
     space.append(Draft(body=candidate), ANN)
-    before = (space.objects.refs("refs/"), space.journal.read("main", 0))
+    before = (space.objects.refs.under("refs/"), space.journal.read("main", 0))
     look(world, space)
-    assert (space.objects.refs("refs/"), space.journal.read("main", 0)) == before
+    assert (space.objects.refs.under("refs/"), space.journal.read("main", 0)) == before
 
 
 def test_durations_are_said_as_people_say_them() -> None:

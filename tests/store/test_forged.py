@@ -228,7 +228,7 @@ def test_another_replicas_frame_under_this_ref(world: World, space: Space) -> No
 def test_a_ref_that_names_no_replica_is_shown(world: World, space: Space) -> None:
     forger = world.forger(space)
     oid = forger.frame(forger.lines(1))
-    space.objects.set_ref("refs/waggle/main/sessions", oid)
+    space.objects.refs.point("refs/waggle/main/sessions", oid)
     assert [item.replica for item in space.find_logs()] == ["sessions"]
     assert "names no replica" in verify(space).problems[0].reason
 
@@ -311,7 +311,7 @@ def test_two_histories_are_both_kept_and_admitted_up_to_the_fork(
     assert sorted(task.body.title for task in tasks(space.db)) == ["forged 0", "forged 1"]
     assert space.view.admitted()[forger.replica].seq == 2
 
-    forks = space.objects.refs("refs/waggle-fork/main")
+    forks = space.objects.refs.under("refs/waggle-fork/main")
     assert set(forks.values()) == {left, right}
     (fork,) = verify(space).forks
     assert (fork.replica, fork.seq, set(fork.frames)) == (forger.replica, 3, {left, right})
@@ -463,7 +463,7 @@ def test_our_own_ref_moved_by_somebody_else_is_not_written_over(world: World, sp
     space.seal()
     forger = world.forger(space)
     name = ref_name("main", space.replica)
-    space.objects.set_ref(name, forger.frame(forger.lines(1)))
+    space.objects.refs.point(name, forger.frame(forger.lines(1)))
     world.task(space)
     with pytest.raises(WaggleError) as caught:
         space.seal()

@@ -52,7 +52,7 @@ def two_frames(world: World, space: Space) -> str:
 
 
 def frames(space: Space) -> list[str]:
-    tip = space.objects.ref(f"refs/waggle/main/{space.replica}")
+    tip = space.objects.refs.get(f"refs/waggle/main/{space.replica}")
     assert tip is not None
     return [oid for oid, _ in Logs(space.objects).back(tip)]
 
@@ -90,7 +90,7 @@ def test_the_signers_file_knows_every_log_that_was_verified(world: World, space:
     for each in (other, space):
         each.seal()
     world.exchange(space, other)
-    tip = other.objects.ref(f"refs/waggle/main/{other.replica}") or ""
+    tip = other.objects.refs.get(f"refs/waggle/main/{other.replica}") or ""
     assert verify_commit(space, tip).returncode == 0
     assert verify_commit(space, frames(space)[0]).returncode == 0
 

@@ -41,7 +41,7 @@ def test_a_suspect_text_is_kept_and_not_appended(space: Space) -> None:
     assert tasks(space.db) == []
     assert space.journal.head("main")[0] == 0
     (draft,) = held.listing(space.objects, "main")
-    assert space.objects.ref(f"{held.HELD_REFS}/main/{draft.id}") == draft.id
+    assert space.objects.refs.get(f"{held.HELD_REFS}/main/{draft.id}") == draft.id
     assert draft.id[:12] in error.message
     assert SECRET in draft.draft.encoded
     assert verify(space).entries == 0

@@ -67,9 +67,13 @@ def test_verification_changes_nothing(world: World, space: Space) -> None:
     candidate(space, world, files=("a",))
     space.seal()
     world.task(space)
-    before = (space.digest(), space.objects.refs("refs/"), space.journal.read("main", 0))
+    before = (space.digest(), space.objects.refs.under("refs/"), space.journal.read("main", 0))
     verify(space)
-    assert (space.digest(), space.objects.refs("refs/"), space.journal.read("main", 0)) == before
+    assert (
+        space.digest(),
+        space.objects.refs.under("refs/"),
+        space.journal.read("main", 0),
+    ) == before
 
 
 def test_a_missing_file_of_a_candidate(world: World, space: Space) -> None:
@@ -102,7 +106,7 @@ def test_a_missing_object_of_a_frame(world: World, space: Space, what: str) -> N
     for title in ("first", "second"):
         world.task(space, title)
         space.seal()
-    tip = space.objects.ref(ref_name("main", space.replica))
+    tip = space.objects.refs.get(ref_name("main", space.replica))
     lose(space, world.git(space.repository, "rev-parse", f"{tip}^{what}"))
     report = verify(space)
     assert not report.sound
@@ -144,12 +148,12 @@ def test_a_ref_that_is_gone_or_ahead(world: World, space: Space) -> None:
     (first,) = other.seal()
     world.exchange(space, other)
     name = ref_name("main", other.replica)
-    space.objects.drop_refs([name])
+    space.objects.refs.drop([name])
     assert "ref is gone" in reasons(verify(space))[0]
     world.task(other)
     (second,) = other.seal()
     world.exchange_objects(space, other)
-    space.objects.set_ref(name, second.oid)
+    space.objects.refs.point(name, second.oid)
     report = verify(space)
     assert report.sound
     assert reasons(report, "note") == ["its ref is not at the tip that was verified"]

@@ -245,8 +245,8 @@ def test_a_bad_frame_is_kept_out_and_shown_and_the_rest_goes_on(world: World, hu
     got = only(sync(two, remote(hub)))
     assert [(found.kind, found.replica) for found in got.findings] == [("refused", forger.replica)]
     assert admitted(two) == {one.replica: 1, forger.replica: 2}
-    assert two.objects.ref(forger.ref) == good
-    assert list(two.objects.refs(REFUSED).values()) == [bad]
+    assert two.objects.refs.get(forger.ref) == good
+    assert list(two.objects.refs.under(REFUSED).values()) == [bad]
     world.task(two)
     assert only(sync(two, remote(hub))).own == 1
 
@@ -258,7 +258,7 @@ def test_what_is_refused_cannot_fill_the_disk(world: World, hub: Path) -> None:
         bad = forger.frame(forger.lines(1), states={"hash": "0" * 64})
         one.objects.git.run("push", "-q", "--force", str(hub), f"{bad}:{forger.ref}")
         assert len(only(sync(two, remote(hub))).findings) == 1
-    assert len(two.objects.refs(REFUSED)) == REFUSED_MAX
+    assert len(two.objects.refs.under(REFUSED)) == REFUSED_MAX
 
 
 def test_refs_that_are_no_logs_are_shown_and_left(world: World, hub: Path) -> None:

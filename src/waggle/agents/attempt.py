@@ -228,7 +228,7 @@ class Attempt:
         text = f"checkpoint {self.n + 1} of {self.run.label}"
         commit = await asyncio.to_thread(worktree.commit_tree, repository, now, self.base, text)
         diff = await asyncio.to_thread(worktree.difference, repository, self.base, commit)
-        self.space.objects.set_ref(ref_of(self.space.name, self.task.id, self.run.label), commit)
+        self.space.objects.refs.point(ref_of(self.space.name, self.task.id, self.run.label), commit)
         self.tree, self.commit, self.n, self.size = now, commit, self.n + 1, len(diff.encode())
         body = Checkpoint(
             task=self.task.id, run=self.run.label, commit=commit, n=self.n, size=self.size
@@ -264,7 +264,7 @@ class Attempt:
         candidate = written.id if written else self._published()
         self._finish(outcome, ended, "", candidate)
         # The candidate's frame holds the content now.
-        self.space.objects.drop_refs([ref_of(self.space.name, self.task.id, self.run.label)])
+        self.space.objects.refs.drop([ref_of(self.space.name, self.task.id, self.run.label)])
 
     def _differs(self, commit: str) -> bool:
         repository = self.space.repository

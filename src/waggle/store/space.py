@@ -34,6 +34,7 @@ from waggle.store.own.identity import Identity
 from waggle.store.own.journal import ClockAheadError, Journal, Pending, Written
 from waggle.store.own.lock import locked
 from waggle.store.own.secrets import Finding, scan_diff, scan_text
+from waggle.store.repo.keeping import keep
 from waggle.store.repo.locate import Repository
 from waggle.store.views.admission import Policy
 from waggle.store.views.folding import Folding
@@ -152,7 +153,7 @@ class Space:
         _ = self.owner
         carried = [oid for item in pending for oid in item.commits]
         if carried:
-            self.objects.keep(carried)
+            keep(self.objects, carried)
         try:
             written = self._append(pending)
         except ClockAheadError:

@@ -304,12 +304,12 @@ def _checkpoint(ctx: Context, request: CheckpointRequest) -> CheckpointSaved:
     n = max(before, default=0) + 1
     body = Checkpoint(task=task.id, run=run, commit=commit, n=n, size=size, note=request.note)
     ref = ref_of(space.name, task.id, run)
-    kept = space.objects.ref(ref)
-    space.objects.set_ref(ref, commit)  # first: an entry never tells of content that is not kept
+    kept = space.objects.refs.get(ref)
+    space.objects.refs.point(ref, commit)  # first: an entry never tells of content that is not kept
     written = space.append(Draft(body=body, key=ctx.key), by)
     if not written.fresh:
         if kept is not None:
-            space.objects.set_ref(ref, kept)
+            space.objects.refs.point(ref, kept)
         body = ctx.recorded(written, Checkpoint)
     return CheckpointSaved(
         checkpoint=written.id, commit=body.commit, n=body.n, size=body.size, durable=Durable()

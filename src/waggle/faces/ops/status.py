@@ -124,7 +124,7 @@ def _status(ctx: Context, _request: Nothing) -> StatusShape:
         ),
         fact_conflicts=fact_reads.count_conflicts(db),
         agents=dict(sorted(Counter(one.state for one in present_agents(ctx)).items())),
-        held=len(space.objects.refs(f"{HELD_REFS}/{space.name}/")),
+        held=len(space.objects.refs.under(f"{HELD_REFS}/{space.name}/")),
         refused=len(_refused(ctx)),
     )
 
@@ -152,7 +152,9 @@ def _remote_shapes(ctx: Context, head: int) -> list[RemoteShape]:
 def _refused(ctx: Context) -> set[str]:
     """Give the logs of which something was refused."""
     prefix = f"{REFUSED}/{ctx.space.name}/"
-    return {name.removeprefix(prefix).partition("/")[0] for name in ctx.space.objects.refs(prefix)}
+    return {
+        name.removeprefix(prefix).partition("/")[0] for name in ctx.space.objects.refs.under(prefix)
+    }
 
 
 def _remotes(ctx: Context) -> list[Remote]:

@@ -73,7 +73,7 @@ def check_key(patient: Patient) -> Found:
 
 def check_held(patient: Patient) -> Found:
     """Look whether a draft is held back because it may hold a secret."""
-    for name in sorted(patient.objects.refs(held.HELD_REFS)):
+    for name in sorted(patient.objects.refs.under(held.HELD_REFS)):
         _, _, space, oid = name.split("/")
         draft = next(item.draft for item in held.listing(patient.objects, space) if item.id == oid)
         places = ", ".join(f"{f.place}:{f.line} ({f.rule})" for f in draft.findings[:3])

@@ -38,7 +38,7 @@ def check_unsealed(patient: Patient) -> Found:
 def check_refs(patient: Patient) -> Found:
     """Look whether the refs are where the frames were verified."""
     for space in patient.spaces:
-        refs = patient.objects.refs(f"{REFS}/{space}/")
+        refs = patient.objects.refs.under(f"{REFS}/{space}/")
         tips = patient.tips(space)
         forked = {replica for replica, _, _ in tips if [t[0] for t in tips].count(replica) > 1}
         for replica in sorted(forked):

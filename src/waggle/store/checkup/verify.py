@@ -99,7 +99,7 @@ class _Verification:
         """Give the refs of logs by replica, and those that keep the ends of forks."""
         refs: dict[str, str] = {}
         prefix = f"{REFS}/{self.space}/"
-        for name, oid in self.objects.refs(prefix).items():
+        for name, oid in self.objects.refs.under(prefix).items():
             replica = name.removeprefix(prefix)
             if is_replica(replica):
                 refs[replica] = oid
@@ -107,7 +107,7 @@ class _Verification:
                 self.tally.add(replica, 0, f"{name} names no replica", "note")
         forks: dict[str, list[str]] = {}
         prefix = f"{FORKS}/{self.space}/"
-        for name, oid in self.objects.refs(prefix).items():
+        for name, oid in self.objects.refs.under(prefix).items():
             forks.setdefault(name.removeprefix(prefix).partition("/")[0], []).append(oid)
         return refs, forks
 
@@ -254,7 +254,7 @@ class _Verification:
     def _refused(self) -> None:
         """Say of what was refused and is kept for inspection why it does not verify."""
         prefix = f"{REFUSED}/{self.space}/"
-        for name, oid in self.objects.refs(prefix).items():
+        for name, oid in self.objects.refs.under(prefix).items():
             replica = name.removeprefix(prefix).partition("/")[0]
             for part in self.logs.walk(oid, self.space, replica, start(self.space, replica)):
                 if isinstance(part, Refusal):

@@ -80,7 +80,7 @@ def discover(journal: Journal, logs: Logs, space: str) -> list[Finding]:
     """Look at this repository's own refs and move the tips to what verifies."""
     findings: list[Finding] = []
     prefix = f"{REFS}/{space}/"
-    for name, oid in logs.objects.refs(prefix).items():
+    for name, oid in logs.objects.refs.under(prefix).items():
         replica = name.removeprefix(prefix)
         if not is_replica(replica):
             what = f"{name} names no replica"
@@ -201,7 +201,7 @@ def _record(journal: Journal, objects: Objects, log: Log, tips: list[Tip], surve
     if len(left) >= FORK_ENDS_MAX:
         return True
     for known in [*left, *([survey.end[0]] if left else [])]:
-        objects.set_ref(f"{FORKS}/{log[0]}/{log[1]}/{known}", known)
+        objects.refs.point(f"{FORKS}/{log[0]}/{log[1]}/{known}", known)
     with journal.transaction() as db:
         for tip in survey.passed:
             db.execute("DELETE FROM tip WHERE space=? AND replica=? AND oid=?", (*log, tip))

@@ -79,7 +79,7 @@ class Refusals:
         Tips get refs, for when the remotes have lost them. Raises what `Journal.transaction` does.
         """
         if self._tips:
-            self._objects.set_refs(self._refs())
+            self._objects.refs.point_all(self._refs())
         if not self._new:
             return
         with self._journal.transaction() as db:
@@ -93,7 +93,7 @@ class Refusals:
     def _refs(self) -> dict[str, str]:
         """Give the refs that are still to be made, as far as the limits let them."""
         prefix = f"{REFUSED}/{self._space}/"
-        kept = self._objects.refs(prefix)
+        kept = self._objects.refs.under(prefix)
         many = Counter(name.removeprefix(prefix).partition("/")[0] for name in kept)
         new = [
             (f"{prefix}{replica}/{oid}", oid)

@@ -37,6 +37,7 @@ from waggle.log.sshsig import sign
 from waggle.store.own.identity import Identity
 from waggle.store.own.journal import Journal
 from waggle.store.repo.git import GitFailedError
+from waggle.store.repo.keeping import let_go
 from waggle.store.repo.leftovers import collecting
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Sealer:
             plan = Plan(*row)
             self._trim(space, keep_from=plan.first)
             oid = self._read_back(plan)
-            if self.objects.ref(ref_name(space, self.journal.replica)) != oid:
+            if self.objects.refs.get(ref_name(space, self.journal.replica)) != oid:
                 self._point(plan, oid)
 
     def _plan(self, space: str) -> Plan | None:
@@ -224,25 +225,25 @@ class Sealer:
             )
             db.execute("DELETE FROM tip WHERE space=? AND replica=?", own)
             db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*own, oid, plan.last, last))
-        self.objects.let_go(self._carried(plan.space, plan.first, plan.last))
+        let_go(self.objects, self._carried(plan.space, plan.first, plan.last))
         return Sealed(oid, plan.first, plan.last, plan.missing)
 
     def _point(self, plan: Plan, oid: str) -> None:
         """Let the replica's ref point at a written frame, durably."""
         name = ref_name(plan.space, self.journal.replica)
-        self.objects.mend_ref(name)
+        self.objects.refs.mend(name)
         try:
-            self._move(name, oid, plan, self.objects.ref(name))
+            self._move(name, oid, plan, self.objects.refs.get(name))
         except GitFailedError:
             # A concurrent `git gc --prune=now` may have removed what no ref held yet, and the
             # update-ref of a process that was killed may have come in between.
             self._write(plan)
             self.objects.sync()
-            self._move(name, oid, plan, self.objects.ref(name))
+            self._move(name, oid, plan, self.objects.refs.get(name))
 
     def _move(self, name: str, oid: str, plan: Plan, current: str | None) -> None:
         if current == oid:
-            self.objects.sync_ref(name)
+            self.objects.refs.sync(name)
             return
         if current is not None and current != plan.parent and not self._behind(current, plan):
             raise WaggleError(
@@ -250,7 +251,7 @@ class Sealer:
                 f"{name} points at {current[:12]}, which this journal did not write",
                 "Run `waggle doctor`; it tells a restored backup from a damaged ref.",
             )
-        self.objects.move_ref(name, oid, current)
+        self.objects.refs.move(name, oid, current)
 
     def _behind(self, current: str, plan: Plan) -> bool:
         # Somebody moved the ref back; what it lost is still an ancestor of our parent.

@@ -68,13 +68,13 @@ def hold(
     )
     oid = objects.commit(commit)
     objects.sync()
-    objects.set_ref(f"{HELD_REFS}/{space}/{oid}", oid)
+    objects.refs.point(f"{HELD_REFS}/{space}/{oid}", oid)
     return oid
 
 
 def listing(objects: Objects, space: str) -> list[Held]:
     """Give what is held, in the order of ids."""
-    found = objects.refs(f"{HELD_REFS}/{space}/").values()
+    found = objects.refs.under(f"{HELD_REFS}/{space}/").values()
     return [
         Held(id=oid, draft=msgspec.json.decode(objects.file(oid, _DRAFT_FILE), type=Draft))
         for oid in sorted(found)
@@ -98,7 +98,7 @@ def take(objects: Objects, space: str, prefix: str) -> tuple[str, Pending]:
 
 def drop(objects: Objects, space: str, oid: str) -> None:
     """Let go of a draft that was released; its commit stays until git's own garbage collection."""
-    objects.drop_refs([f"{HELD_REFS}/{space}/{oid}"])
+    objects.refs.drop([f"{HELD_REFS}/{space}/{oid}"])
 
 
 def error(oid: str, findings: Sequence[Finding]) -> WaggleError:

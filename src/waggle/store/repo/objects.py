@@ -1,8 +1,7 @@
-"""Git objects and refs, synced before anyone is told that they are there.
+"""Git objects, synced before anyone is told that they are there.
 
-Objects go through libgit2 (in process, with fsync); refs go through `git update-ref`, because
-libgit2's creation of a ref is not atomic. git's own default syncs neither, so both are asked for,
-and the folders that name new files are synced too.
+They go through libgit2, in process and with fsync; git's own default syncs none. The folders that
+name new files are synced, too.
 
 An object that is there already may be torn (a power cut) or not durable yet (git wrote it, or we
 did and were killed), so it is read and compared before it counts, and synced with the rest.
@@ -12,7 +11,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha1
 
 import pygit2
@@ -22,21 +21,17 @@ from waggle.base.errors import WaggleError
 from waggle.base.ids import is_hex
 from waggle.base.limits import CONTENT_BYTES_HARD_MAX
 from waggle.store.disk import sync_folder
-from waggle.store.repo import leftovers
 from waggle.store.repo.git import (
     FOLDER_BYTES_MAX,
-    ZERO,
     Git,
-    GitFailedError,
     MissingObjectError,
     TooLargeError,
 )
+from waggle.store.repo.refs import Refs
 from waggle.store.repo.trees import BLOB, TREE, entries
 
 OID_CHARS = 40
 _WRITE_TRIES = 5
-_KEEP_NOTE = "waggle-carries"
-"""Starts the `.keep` file of a pack that is ours; the commits that it is kept for follow."""
 _NAMES = {
     ObjectType.BLOB: b"blob",
     ObjectType.TREE: b"tree",
@@ -48,11 +43,12 @@ _HEADER_BYTES = 64
 
 
 class Objects:
-    """The object database and the refs of one repository."""
+    """The object database of one repository, and beside it its refs."""
 
     def __init__(self, common_dir: str) -> None:
         self.common_dir = common_dir
         self.git = Git(common_dir)
+        self.refs = Refs(common_dir, self.git)
         self._reused: list[str] = []
         self._wrote = False
         pygit2.settings.enable_fsync_gitdir(True)  # noqa: FBT003 - pygit2's own signature
@@ -255,145 +251,6 @@ class Objects:
             raise
         except (KeyError, ValueError, MissingObjectError) as error:
             raise MissingObjectError(f"{commit}:{path}") from error
-
-    def refs(self, *prefixes: str) -> dict[str, str]:
-        """Give the refs under any of these prefixes, name to object id, by one process.
-
-        A name that is no UTF-8 is given with escapes (no ref has a backslash): strangers choose
-        names, too, and they are shown.
-        """
-        out = self.git.run("for-each-ref", "--format=%(objectname) %(refname)", *prefixes)
-        rows = out.decode(errors="backslashreplace").split("\n")  # the only break in no name
-        pairs = (row.split(" ", 1) for row in rows if row)
-        return {name: oid for oid, name in pairs}
-
-    def ref(self, name: str) -> str | None:
-        """Give what a ref points at, or None; None too where its file is broken."""
-        found = leftovers.REF.fullmatch(leftovers.head(self._ref_path(name)))
-        if found and found[1]:
-            return found[1].decode()
-        status, out = self.git.call("rev-parse", "--verify", "--quiet", name, ok=(0, 1, 128))
-        return None if status else out.decode().strip()
-
-    def move_ref(self, name: str, new: str, old: str | None) -> None:
-        """Compare and swap a ref, durably; `old` None means that it must not exist.
-
-        Raises `busy` where another process holds the ref's lock, or died with it a moment ago.
-        """
-        try:
-            self.git.run("update-ref", "--no-deref", name, new, old or ZERO)
-        except GitFailedError as error:
-            lock = self._ref_path(name) + ".lock"
-            if not os.path.exists(lock):
-                raise
-            raise WaggleError(
-                "busy",
-                f"{lock} is there: git is at work on this ref, or was killed while it was",
-                "Nothing is lost; repeat in a while. Once it is older than "
-                f"{leftovers.LOCK_STALE_S} s and no git runs in this repository, it is cleared.",
-            ) from error
-        self.sync_ref(name)
-
-    def mend_ref(self, name: str) -> None:
-        """Clear what a crash left of a ref of our own, where it is old enough (leftovers.py)."""
-        leftovers.mend_ref_file(self.common_dir, self._ref_path(name))
-
-    def set_ref(self, name: str, new: str) -> None:
-        """Point a replaceable local ref at `new`, durably."""
-        self.git.run("update-ref", "--no-deref", name, new)
-        self.sync_ref(name)
-
-    def move_refs(self, moves: Sequence[tuple[str, str, str | None]]) -> None:
-        """Compare and swap many refs (name, new, old); raise as `move_ref` does.
-
-        All at once; one by one where a crash left a lock or a torn ref among them.
-        """
-        if not moves:
-            return
-        script = "".join(f"update {name} {new} {old or ZERO}\n" for name, new, old in moves)
-        try:
-            self.git.run("update-ref", "--no-deref", "--stdin", data=script.encode())
-        except GitFailedError:
-            for name, new, _ in moves:
-                self.mend_ref(name)
-                if (now := self.ref(name)) != new:
-                    self.move_ref(name, new, now)
-
-    def set_refs(self, refs: Mapping[str, str]) -> None:
-        """Point replaceable local refs at commits; a crash may take this back."""
-        if refs:
-            script = "".join(f"update {name} {oid}\n" for name, oid in refs.items())
-            self.git.run("update-ref", "--no-deref", "--stdin", data=script.encode())
-
-    def drop_refs(self, names: Sequence[str]) -> None:
-        """Delete local refs of waggle's own."""
-        script = "".join(f"delete {name}\n" for name in names)
-        self.git.run("update-ref", "--no-deref", "--stdin", data=script.encode())
-
-    def keep(self, commits: Sequence[str]) -> None:
-        """Hold commits, and make all that is new in them durable, until a frame carries them.
-
-        They go into a pack of their own with a `.keep` file, which no `git gc` touches: a ref
-        would come too late for one that is running. Raises `not_found` where git does not have
-        the whole of a commit.
-        """
-        tips = self.git.text(
-            "for-each-ref", "--format=%(objectname)", "refs/remotes", "refs/tags", "refs/waggle/"
-        ).split()
-        # A ref whose frame git lost excludes nothing; the next sealing mends it.
-        known = [f"^{oid}" for oid in dict.fromkeys(tips) if self.readable(oid)]
-        wanted = "\n".join((*commits, *known)).encode()
-        listing = ("rev-list", "--objects", "--no-object-names", "--unpacked", "--stdin")
-        try:
-            listed = self.git.run(*listing, data=wanted)
-            pack = self.git.run("pack-objects", "--quiet", "--stdout", data=listed)
-        except GitFailedError as error:
-            raise WaggleError(
-                "not_found",
-                f"git does not have the whole of {', '.join(commits)}: {error.message}",
-                "Make the commit again, then publish it; nothing was appended.",
-            ) from error
-        if listed:
-            self._keep_pack(pack, " ".join((_KEEP_NOTE, *commits)))
-
-    def _keep_pack(self, pack: bytes, note: str) -> None:
-        for tries_left in reversed(range(_WRITE_TRIES)):
-            try:
-                self.git.run("index-pack", "--stdin", f"--keep={note}", data=pack)
-            except GitFailedError:
-                # `git gc --prune=now` takes the temporary files of others away, too.
-                if not tries_left:
-                    raise
-            else:
-                break
-        sync_folder(os.path.join(self.common_dir, "objects", "pack"))
-
-    def let_go(self, commits: Sequence[str]) -> None:
-        """Leave to git what `keep` holds of these commits: frames carry them now."""
-        folder = os.path.join(self.common_dir, "objects", "pack")
-        if not commits or not os.path.isdir(folder):
-            return
-        for name in os.listdir(folder):
-            if not name.endswith(".keep"):
-                continue
-            path = os.path.join(folder, name)
-            mark, *held = leftovers.head(path).decode(errors="replace").split() or [""]
-            if mark == _KEEP_NOTE and set(held) <= set(commits):
-                os.remove(path)
-
-    def _ref_path(self, name: str) -> str:
-        return os.path.join(self.common_dir, *name.split("/"))
-
-    def sync_ref(self, name: str) -> None:
-        """Make a ref durable; git has done so itself where it keeps refs in a table."""
-        path = self._ref_path(name)
-        try:
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-            while (path := os.path.dirname(path)) != self.common_dir:
-                sync_folder(path)
-        except FileNotFoundError:
-            return  # git keeps it elsewhere, or has moved it into packed-refs just now
 
 
 def _stated_size(deflated: bytes) -> int:

@@ -155,7 +155,7 @@ class Carrier:
         if self._pushed and self._oid is not None and self._there != self._oid:
             self._there = self._oid
             replica = self._ref.rpartition("/")[2]
-            self._space.objects.set_refs({f"{self.tracking}{replica}": self._oid})
+            self._space.objects.refs.point_all({f"{self.tracking}{replica}": self._oid})
         return {ref: one for ref, one in outcomes.items() if ref != self._ref}
 
     def report(self) -> Carried:
@@ -211,6 +211,6 @@ def _keep(space: Space, signed: SignedBeats) -> str:
             text="waggle beats\n",
         )
     )
-    if objects.ref(name) != oid:
-        objects.set_refs({name: oid})
+    if objects.refs.get(name) != oid:
+        objects.refs.point_all({name: oid})
     return oid

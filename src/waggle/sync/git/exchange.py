@@ -220,7 +220,7 @@ class Exchange:
     def _refs(self, talk: _Talk) -> Mapping[str, str]:
         """Give what this sync has to see of the repository's refs, by one process."""
         name = self.space.name
-        return self.space.objects.refs(
+        return self.space.objects.refs.under(
             talk.remote.tracking(name), talk.beats.tracking, ref_name(name, "")
         )
 
@@ -248,7 +248,7 @@ class Exchange:
                 again = again or replica == self.space.journal.replica
             elif talk.trouble is None and replica == self.space.journal.replica:
                 talk.trouble = outcome.trouble
-        self.space.objects.set_refs(moved)
+        self.space.objects.refs.point_all(moved)
         talk.theirs.update({name.removeprefix(tracking): oid for name, oid in moved.items()})
         return again and talk.pushes < PUSHES_MAX
 

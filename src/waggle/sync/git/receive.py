@@ -51,7 +51,7 @@ def mirror(space: Space, remote: Remote) -> dict[str, str]:
     A name is the replica's id, or anything else that a stranger pushed.
     """
     prefix = remote.tracking(space.name)
-    return below(prefix, space.objects.refs(prefix))
+    return below(prefix, space.objects.refs.under(prefix))
 
 
 def below(prefix: str, refs: Mapping[str, str]) -> dict[str, str]:
@@ -157,7 +157,7 @@ def _adopt(space: Space, here: Mapping[str, str]) -> None:
         for name, tip in ((ref_name(space.name, replica), tip) for replica, tip in rows)
         if here.get(name) != tip
     ]
-    space.objects.move_refs(moves)
+    space.objects.refs.move_all(moves)
 
 
 def _bounded(remote: Remote, findings: list[Finding]) -> tuple[Finding, ...]:

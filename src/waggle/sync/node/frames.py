@@ -108,7 +108,7 @@ def _adopt(
     if step.how != "moved":
         return "refused"
     name = ref_name(space.name, frame.replica)
-    space.objects.move_refs([(name, oid, before)])
+    space.objects.refs.move_all([(name, oid, before)])
     return "new"
 
 
