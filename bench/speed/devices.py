@@ -59,7 +59,7 @@ def _batch(sizes: Sizes, place: Path) -> Row:
 
 
 def _newest(space: Space, many: int) -> list[tuple[int, bytes]]:
-    return [(link.seq, link.line) for link in space.folding.newest(space.replica, many)]
+    return [(link.seq, link.line) for link in space.counted.newest(space.replica, many)]
 
 
 def _carry(writer: Space, reader: Space, hub: Remote, seq: int) -> None:

@@ -127,7 +127,7 @@ def worked(jobs: list[Job], clones: Clones, tally: Counter[str]) -> list[dict[st
 
 def entries(space: Space) -> list[Entry]:
     """Give everything that counts here."""
-    return space.folding.fresh({})
+    return space.counted.fresh({})
 
 
 def test_no_edit_is_lost_and_all_show_the_same(clones: Clones, tally: Counter[str]) -> None:

@@ -235,7 +235,7 @@ def test_odd_lines_that_are_right_are_kept_and_skipped_alone(space: Space, talk:
     voice.lines = [b'{"at":%d,%b}' % (at, inner) for at, inner in enumerate(bodies, 1)]
     hear(talk, voice.say(1, 4))
     assert titles(space) == ["last", "x"]
-    assert [link.line for link in space.folding.entries(voice.replica)] == voice.lines
+    assert [link.line for link in space.counted.every(voice.replica)] == voice.lines
 
 
 # --- frames ------------------------------------------------------------------------------------

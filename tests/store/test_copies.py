@@ -77,7 +77,7 @@ def test_a_copy_writes_as_a_new_replica_and_keeps_what_it_had(world: World, make
     assert copy.replica != was
     assert copy.journal.replica == copy.replica
     assert new.seq == 3, "the candidate and the vote were appended again before it"
-    ours = [link.envelope.was for link in copy.folding.entries(copy.replica)]
+    ours = [link.envelope.was for link in copy.counted.every(copy.replica)]
     assert ours[0] == candidate
     assert ours[2] is None
     assert {task.id for task in tasks(copy.db)} == {sealed, new.id}

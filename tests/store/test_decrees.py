@@ -100,17 +100,17 @@ def test_distrust_takes_entries_away_and_trust_brings_them_back(world: World, sp
     say(space, Distrust, forger.replica, made=2, last=1)
     assert len(titles(space)) == 4, "an older decree changes nothing"
     assert member(space, forger.replica).held_back is None
-    assert len(space.folding.newest(forger.replica, 2)) == 2
+    assert len(space.counted.newest(forger.replica, 2)) == 2
 
 
 def test_newest_gives_the_last_entries_that_count(world: World, space: Space) -> None:
     forger = world.forger(space)
     ids = arrive(space, forger, *forger.lines(9))
     say(space, Distrust, forger.replica, last=5)
-    assert [link.id for link in space.folding.newest(forger.replica, 2)] == ids[3:5]
+    assert [link.id for link in space.counted.newest(forger.replica, 2)] == ids[3:5]
     say(space, Distrust, forger.replica, made=2, last=0)
-    assert space.folding.newest(forger.replica, 2) == []
-    assert list(space.folding.entries(forger.replica)) == []
+    assert space.counted.newest(forger.replica, 2) == []
+    assert list(space.counted.every(forger.replica)) == []
 
 
 def test_a_decree_counts_in_a_log_that_is_distrusted(world: World, space: Space) -> None:

@@ -213,7 +213,7 @@ def test_entries_that_are_sealed_and_trimmed_while_they_are_read_are_not_missed(
     for n in range(10):
         world.task(space, f"task {n}")
     other = world.space(space.repository)
-    reading = space.folding.entries(space.replica)
+    reading = space.counted.every(space.replica)
     seen = [next(reading).seq for _ in range(2)]
     for n in range(3):
         other.seal()

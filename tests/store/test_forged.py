@@ -429,7 +429,7 @@ def test_unknown_kinds_and_fields_survive_and_stop_nothing(world: World, space: 
     forger.point(forger.frame([unknown, wider]))
     assert space.find_logs() == []
     assert [task.body.title for task in tasks(space.db)] == ["wider"]
-    assert [link.line for link in space.folding.entries(forger.replica)] == [unknown, wider]
+    assert [link.line for link in space.counted.every(forger.replica)] == [unknown, wider]
     rows = space.db.execute("SELECT replica, seq, kind FROM skipped").fetchall()
     assert rows == [(forger.replica, 1, "dance.waggle")]
     assert verify(space).unknown == {"dance.waggle": 1}
@@ -444,7 +444,7 @@ def test_unknown_kinds_of_our_own_journal_survive_sealing(world: World, space: S
     encoded = body("dance.waggle", {"name": "ann"}, {"new": [1]})
     space.write([Pending(encoded)])
     world.task(space)
-    before = [link.line for link in space.folding.entries(space.replica)]
+    before = [link.line for link in space.counted.every(space.replica)]
     assert len(tasks(space.db)) == 1
     (frame,) = space.seal()
     stored = Logs(space.objects).frame(frame.oid, "main", space.replica)

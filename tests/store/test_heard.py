@@ -371,7 +371,7 @@ def test_an_echo_of_our_own_words_is_a_duplicate(
         world.task(space, str(number))
         space.seal()
     world.task(space)
-    links = list(space.folding.entries(space.replica))
+    links = list(space.counted.every(space.replica))
     for link in links:
         assert node.take(say(key, "main", link.seq, [link.line], link.id)).how == "duplicate"
     assert node.ends() == {}

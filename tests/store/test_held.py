@@ -87,7 +87,7 @@ def test_release_appends_exactly_what_was_held(world: World, space: Space) -> No
     (frame,) = space.seal()
     for path, data in content.items():
         assert space.objects.file(frame.oid, f"content/{written.seq}/{path}") == data
-    link = list(space.folding.entries(space.replica))[-1]
+    link = list(space.counted.every(space.replica))[-1]
     assert link.envelope.key == "once"
     assert link.line.split(b",", 1)[1] == draft.draft.encoded.encode()[1:]
     assert verify(space).sound

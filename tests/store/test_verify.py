@@ -54,7 +54,7 @@ def test_a_whole_space_is_sound_and_counted(world: World, space: Space) -> None:
     assert report.sound
     assert report.problems == ()
     assert (report.logs, report.frames, report.entries, report.unsealed) == (2, 2, 4, 1)
-    lines = [link.line for log in (space, other) for link in log.folding.entries(log.replica)]
+    lines = [link.line for log in (space, other) for link in log.counted.every(log.replica)]
     assert report.bytes == sum(map(len, lines))
 
 

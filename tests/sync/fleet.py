@@ -370,7 +370,7 @@ class Fleet:
     def _check_kept(self, device: Device) -> None:
         known: set[str] = set()
         for replica in device.space.folding.ends():
-            for link in device.space.folding.entries(replica):
+            for link in device.space.counted.every(replica):
                 known |= {link.id, link.envelope.was or link.id}
         for one in self.devices:
             lost = one.acked - known

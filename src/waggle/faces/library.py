@@ -75,7 +75,7 @@ class OpenSpace(Space):
         _ = self.db
         seen = self.view.admitted()
         while self._node is not None:
-            for entry in self.folding.fresh(seen):
+            for entry in self.counted.fresh(seen):
                 yield entry
             node = self._node
             if node is not None:

@@ -37,6 +37,7 @@ from waggle.store.own.secrets import Finding, scan_diff, scan_text
 from waggle.store.repo.keeping import keep
 from waggle.store.repo.locate import Repository
 from waggle.store.views.admission import Policy
+from waggle.store.views.counted import Counted
 from waggle.store.views.folding import Folding
 from waggle.store.views.reading import Reading
 from waggle.store.views.view import Fold, View
@@ -225,6 +226,12 @@ class Space:
         """The view's tables, caught up: what queries of the layers above read."""
         self.folding.catch_up()
         return self.view.db
+
+    @property
+    def counted(self) -> Counted:
+        """The entries of each log that count, caught up."""
+        self.folding.catch_up()
+        return self.folding.counted
 
     def find_logs(self) -> list[LogFinding]:
         """Look at the refs for logs and frames that came by themselves; give what is wrong."""

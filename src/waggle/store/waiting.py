@@ -60,7 +60,7 @@ def lacking(space: Space, asked: Mapping[str, tuple[int, str]]) -> dict[str, tup
             if not _renamed(space, check):
                 missing[replica] = (seq, check)
             continue
-        entry = held.id if held.seq == seq else space.folding.id_at(replica, seq)
+        entry = held.id if held.seq == seq else space.counted.id_at(replica, seq)
         if entry is None or entry[:CHECK_CHARS] != check:
             raise WaggleError(
                 "behind",

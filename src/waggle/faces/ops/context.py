@@ -121,7 +121,7 @@ class Context:
 
         Raises `invalid` where the key belongs to another kind of write.
         """
-        for link in self.space.folding.entries(self.space.replica):
+        for link in self.space.counted.every(self.space.replica):
             if link.id == written.id and link.envelope.kind == kind.KIND:
                 return msgspec.json.decode(link.line, type=kind)
         raise WaggleError(

@@ -46,12 +46,12 @@ class EntryList(Struct, frozen=True, kw_only=True):
 
 
 def _log(ctx: Context, request: LogRequest) -> EntryList:
-    folding = ctx.space.folding
+    counted = ctx.space.counted
     found = [
         (link.envelope.at, replica, link)
-        for replica in folding.ends()
+        for replica in ctx.space.folding.ends()
         for link in (
-            folding.newest(replica, request.limit) if request.limit else folding.entries(replica)
+            counted.newest(replica, request.limit) if request.limit else counted.every(replica)
         )
     ]
     found.sort(key=lambda one: one[:2], reverse=True)

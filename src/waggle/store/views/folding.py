@@ -8,7 +8,7 @@ simple. Every entry is looked through for decrees, too, whether it counts or not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -18,8 +18,8 @@ from waggle.base.errors import WaggleError
 from waggle.log.chain import Head, Link
 from waggle.log.entry import Entry, follow, registry
 from waggle.store.views import decrees, scanning
-from waggle.store.views.admission import Bounds, bounds, count, settle_fork
-from waggle.store.views.decrees import Decrees
+from waggle.store.views.admission import Bounds, count, settle_fork
+from waggle.store.views.counted import Counted
 from waggle.store.views.reading import Ends, PastChangedError, Reading, end_of
 from waggle.store.views.scanning import Scan
 from waggle.store.views.view import View
@@ -75,6 +75,8 @@ class Folding:
         """The state of all files when nothing was left to fold; empty while something may be."""
         kinds = (kind for fold in view.folds for kind in fold.kinds)
         self.decoders = registry([*decrees.KINDS, *kinds])
+        self.counted = Counted(reading, view, now_ms, self.decoders)
+        """What counts of each log as of the last time this was brought up to date."""
 
     def ends(self) -> dict[str, Ends]:
         """Give the ends of every log that is here, by replica; more than one end is a fork."""
@@ -113,16 +115,13 @@ class Folding:
         wall_ms, logs = self._now_ms(), self.ends()
         return not scans.keys() <= logs.keys() or any(
             replica not in scans
-            or not scans[replica].holds(ends, self._bounds(known, replica), wall_ms)
+            or not scans[replica].holds(ends, self.counted.bounds(known, replica), wall_ms)
             for replica, ends in logs.items()
         )
 
     def _judge(self, scans: Mapping[str, Scan]) -> None:
         self.forked = any(scan.forked for scan in scans.values())
         self._waiting = any(scan.wakes for scan in scans.values())
-
-    def _bounds(self, known: Decrees, replica: str) -> Bounds:
-        return bounds(self.view.policy, known, replica, self.journal.replica)
 
     def rebuild(self) -> int:
         """Fold everything again from logs and journal; give how many entries were admitted."""
@@ -168,7 +167,7 @@ class Folding:
         return {
             link.id: link.envelope.was
             for replica in self.ends()
-            for link in self._counted(replica)
+            for link in self.counted.every(replica)
             if link.envelope.was is not None
         }
 
@@ -183,7 +182,7 @@ class Folding:
         for replica in scans.keys() - logs.keys():
             raise PastChangedError(replica)  # what was heard of it is gone again
         for replica, ends in logs.items():
-            limits, seen = self._bounds(known, replica), scans.get(replica)
+            limits, seen = self.counted.bounds(known, replica), scans.get(replica)
             head = admitted.get(replica, self.reading.start(replica))
             if head.seq > limits.limit:
                 raise PastChangedError(replica)
@@ -209,7 +208,7 @@ class Folding:
             stand_ins[first] = min(copy, stand_ins.get(first, copy))
         if stand_ins:
             for replica in self.ends():
-                here = (link.id for link in self._counted(replica) if link.id in stand_ins)
+                here = (link.id for link in self.counted.every(replica) if link.id in stand_ins)
                 stand_ins.update((entry, entry) for entry in here)
         return stand_ins
 
@@ -257,7 +256,8 @@ class Folding:
         closed = look.waits or look.admitted.seq >= limit
         wakes = look.seen.wakes if look.seen and look.waits else 0
         news = False
-        for links in self._batches(look, seen if closed else look.admitted):
+        after = seen if closed else look.admitted
+        for links in self.counted.batches(replica, look.ends, look.bounds, after):
             fresh = links[max(0, seen.seq + 1 - links[0].seq) :]
             if fresh:
                 news = scanning.note(self.view.tables, replica, fresh) or news
@@ -301,88 +301,3 @@ class Folding:
         ends, limits = scanning.text(look.ends), look.bounds
         scan = Scan(head=head, ends=ends, bounds=limits, wakes=wakes, forked=forked)
         scanning.keep(self.view.db, look.replica, scan)
-
-    def _batches(self, look: _Look, after: Head) -> Iterable[list[Link]]:
-        """Give what follows `after` on the history that counts, as `count` needs it."""
-        if len(look.ends) > 1:
-            histories = self.reading.histories(look.replica)
-            rest = settle_fork(histories, look.bounds.admits)[0][after.seq :]
-        elif look.bounds.admits:
-            found = self.reading.stored(look.replica, look.ends[0][0], after)
-            rest = [link for links in found for link in links]
-        else:
-            return self.reading.stored(look.replica, look.ends[0][0], after)
-        return [rest] if rest else []
-
-    def _links(self, replica: str, after: Head) -> Iterator[list[Link]]:
-        """Give the admissible links after `after`, verified, in batches."""
-        known, ends = decrees.load(self.view.db), self.ends()[replica]
-        wall_ms = self._now_ms()
-        look = _Look(replica, ends, self._bounds(known, replica), after, None, wall_ms)
-        for links in self._batches(look, after):
-            n = count(links, look.bounds, wall_ms)
-            if n:
-                yield links[:n]
-            if n < len(links):
-                return
-
-    def _counted(self, replica: str) -> Iterator[Link]:
-        for links in self._links(replica, self.reading.start(replica)):
-            yield from links
-
-    def id_at(self, replica: str, seq: int) -> str | None:
-        """Give the id of an admissible entry, reading no more frames than that takes."""
-        head = self.reading.late_head(replica, seq)
-        if head.seq == seq:
-            return head.id
-        for links in self._links(replica, head):
-            if links[-1].seq >= seq:
-                return links[seq - links[0].seq].id
-        return None
-
-    def fresh(self, seen: dict[str, Head]) -> list[Entry]:
-        """Give the entries that came to count since `seen`, and move that on: log by log, in order.
-
-        Entries of kinds that are not known here are left out, as folds leave them out.
-        """
-        self.catch_up()
-        found: list[Entry] = []
-        for replica, head in self.view.admitted().items():
-            after = seen.get(replica, self.reading.start(replica))
-            if head.seq > after.seq:
-                links = [one for part in self._links(replica, after) for one in part]
-                found += self._decoded(replica, links[: head.seq - after.seq])
-            seen[replica] = head
-        return found
-
-    def _decoded(self, replica: str, links: Sequence[Link]) -> list[Entry]:
-        found = []
-        for link in links:
-            decode = self.decoders.get(link.envelope.kind)
-            if decode is None:
-                continue
-            try:
-                body = decode(link.line)
-            except msgspec.DecodeError:
-                continue  # folds skip it as well; the view's table `skipped` says why
-            outer = link.envelope
-            entry = outer.was or link.id
-            found.append(
-                Entry(id=entry, replica=replica, seq=link.seq, at=outer.at, by=outer.by, body=body)
-            )
-        return found
-
-    def entries(self, replica: str) -> Iterator[Link]:
-        """Give a log's admissible entries from the first, verified."""
-        self.catch_up()
-        yield from self._counted(replica)
-
-    def newest(self, replica: str, many: int) -> list[Link]:
-        """Give a log's last `many` admissible entries, reading no more frames than they need."""
-        self.catch_up()
-        admitted = self.view.admitted().get(replica)
-        if admitted is None:
-            return []
-        after = self.reading.late_head(replica, admitted.seq - many)
-        links = [link for part in self._links(replica, after) for link in part]
-        return links[-many:]
