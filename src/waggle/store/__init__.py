@@ -2,7 +2,7 @@
 
 What stands further down uses only what stands above it here:
 
-    disk.py      small files, durably
+    disk.py      small files, durably; database.py: SQLite files, and their errors in words
     repo/        the git repository: where it is, the program, objects, what kills left
     own/         what is this replica's own: its key, its journal, drafts that wait
     frames/      every log in git: entries sealed into signed frames, and frames read and verified

@@ -22,10 +22,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from waggle.log.beat import Beat, Record, SignedBeats, read
+from waggle.store.database import BUSY_MS
 from waggle.store.hearing import beat_rows as rows
 from waggle.store.hearing.beat_rows import HeardBeat, Watched
 from waggle.store.hearing.disposable import Disposable
-from waggle.store.own.journal import BUSY_MS
 
 BEATS_DIR = "beats"
 _SIGNED = "SELECT body, key, signature FROM record WHERE replica=? AND signature IS NOT NULL"

@@ -15,8 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from waggle.base.errors import WaggleError
+from waggle.store.database import BUSY_MS, explain
 from waggle.store.hearing.heard import DamagedError
-from waggle.store.own.journal import BUSY_MS, explain
 from waggle.store.own.lock import locked
 
 _NO_DAMAGE = (

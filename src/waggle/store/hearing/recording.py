@@ -15,10 +15,11 @@ import msgspec
 
 from waggle.base.errors import WaggleError
 from waggle.log.said import SignedHead
+from waggle.store.database import connect, explain
 from waggle.store.hearing.heard import FORMAT, SCHEMA, DamagedError, Heard
 from waggle.store.hearing.known import Known, Run
 from waggle.store.hearing.proofs import Side
-from waggle.store.own.journal import Journal, connect, explain
+from waggle.store.own.journal import Journal
 
 TOTAL_BYTES_MAX = 256 * 1024 * 1024
 """All runs together. Beyond it, whole runs are dropped: strangers' first, the silent ones first."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from waggle.base.errors import WaggleError
-from waggle.store.own.journal import BUSY_MS, explain
+from waggle.store.database import BUSY_MS, explain
 
 
 @contextmanager

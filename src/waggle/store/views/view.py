@@ -19,7 +19,7 @@ from typing import Protocol
 from waggle.base.errors import WaggleError
 from waggle.log.chain import Head
 from waggle.log.entry import Body, Entry
-from waggle.store.own.journal import connect, explain
+from waggle.store.database import connect, explain
 from waggle.store.views import scanning
 from waggle.store.views.admission import FIRST_USE, Policy
 
