@@ -91,7 +91,7 @@ def test_every_refusal_has_its_code_and_status(field: Field) -> None:
         ("ruling", task, other): "invalid",
         ("publish", "--file", "nowhere"): "not_found",
         ("publish", "--commit", "nowhere"): "not_found",
-        ("publish", "--confidence", "101", "--text", "x"): "invalid",
+        ("publish", "--confidence", "101", "--text", "x"): "usage",
         ("publish",): "invalid",
         ("task", "add", ""): "invalid",
         ("task", "add", "x", "--rule", "bogus"): "invalid",

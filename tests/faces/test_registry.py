@@ -55,6 +55,26 @@ def test_an_operation_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
+def test_a_number_has_two_bounds(name: str) -> None:
+    hints = get_type_hints(registry.find(name).request, include_extras=True)
+    for field, hint in hints.items():
+        base = get_args(hint)[0]
+        if {int, float}.intersection([base, *get_args(base)]):
+            (meta,) = (one for one in get_args(hint) if isinstance(one, Meta))
+            assert meta.ge is not None, f"{name}: {field} has no lower bound"
+            assert meta.le is not None, f"{name}: {field} has no upper bound"
+            assert meta.le <= registry.NUMBER_MAX
+
+
+@pytest.mark.parametrize("words", [("log", "--limit"), ("fact", "conflicts", "--limit")])
+def test_a_number_that_no_table_holds_is_refused(field: Field, words: tuple[str, ...]) -> None:
+    field.json("init")
+    ran = field.waggle(*words, str(2**63))
+    assert ran.status == 2
+    assert "out of bounds" in ran.err
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
 def test_an_example_is_a_command_that_the_parser_takes(name: str) -> None:
     operation = registry.find(name)
     words = shlex.split(operation.example)[1 + len(name.split()) :]

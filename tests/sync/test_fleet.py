@@ -130,10 +130,10 @@ def fold_twice(patch: pytest.MonkeyPatch) -> None:
 
 def move_a_ref_back(patch: pytest.MonkeyPatch) -> None:
     """Believe a remote that shows an older frame, as a fetch straight onto the refs would."""
-    advance = discovery.advance
+    examine = discovery.examine
 
     def obey(journal: Journal, logs: Any, log: discovery.Log, oid: str) -> discovery.Step:  # noqa: ANN401 - any
-        step = advance(journal, logs, log, oid)
+        step = examine(journal, logs, log, oid)
         if step.how == "behind":
             seq = discovery.frame_end(logs, oid)
             entry = logs.frame(oid, *log).statement.hash
@@ -142,7 +142,7 @@ def move_a_ref_back(patch: pytest.MonkeyPatch) -> None:
                 db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*log, oid, seq, entry))
         return step
 
-    patch.setattr(receive, "advance", obey)
+    patch.setattr(receive, "examine", obey)
 
 
 def skip_a_sync(patch: pytest.MonkeyPatch) -> None:

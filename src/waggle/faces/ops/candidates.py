@@ -35,7 +35,9 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
     commit: Annotated[str | None, opt("a commit; default: the work tree as it is", "COMMIT")] = None
     text: Annotated[str | None, opt("a text instead of code", "TEXT")] = None
     file: Annotated[tuple[str, ...], opt("a file instead of code; may be repeated", "PATH")] = ()
-    confidence: Annotated[int | None, opt("how sure you are, 0 to 100", "PERCENT")] = None
+    confidence: Annotated[
+        int | None, opt("how sure you are, 0 to 100", "PERCENT", least=0, most=100)
+    ] = None
     summary: Annotated[str | None, opt("a line on what was done", "TEXT")] = None
 
 
@@ -127,7 +129,7 @@ class VoteRequest(Struct, frozen=True, kw_only=True):
     candidate: CandidateArg
     up: Annotated[bool, opt("approve (a score of 100)")] = False
     down: Annotated[bool, opt("reject (a score of 0)")] = False
-    score: Annotated[int | None, opt("anything between, 0 to 100", "N")] = None
+    score: Annotated[int | None, opt("anything between, 0 to 100", "N", least=0, most=100)] = None
     reason: Annotated[str | None, opt("why", "TEXT")] = None
     blind: Annotated[bool, opt("you were not shown author, model and others' votes")] = False
 

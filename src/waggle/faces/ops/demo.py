@@ -43,8 +43,8 @@ class DemoRequest(Struct, frozen=True, kw_only=True):
     folder: Annotated[
         str | None, opt("where to make it; default a new temporary folder", "DIR")
     ] = None
-    seed: Annotated[int, opt("the agents' seed", "N")] = 3
-    seconds: Annotated[float, opt("each agent's budget of time", "S")] = 40.0
+    seed: Annotated[int, opt("the agents' seed", "N", least=0)] = 3
+    seconds: Annotated[float, opt("each agent's budget of time", "S", least=0.001)] = 40.0
 
 
 class DemoResult(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 
 from waggle.faces.ops.context import Context
 
+NUMBER_MAX = 2**53
+"""What JSON carries exactly; SQLite takes no number beyond 2**63."""
+
 
 def arg(metavar: str, words: str) -> Meta:
     """Mark a request's field as a positional argument."""
@@ -24,7 +27,9 @@ def opt(
     least: float | None = None,
     most: float | None = None,
 ) -> Meta:
-    """Mark a request's field as an option, `--field-name`, of a number between two bounds."""
+    """Mark a request's field as an option, `--field-name`; of a number, between two bounds."""
+    if least is not None and most is None:
+        most = NUMBER_MAX
     return Meta(description=words, extra={"metavar": metavar}, ge=least, le=most)
 
 

@@ -8,7 +8,7 @@ ends are kept under refs of their own, so that git keeps the proof.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -19,12 +19,11 @@ from waggle.store.frames.sealing import REFS
 from waggle.store.own.journal import Journal
 from waggle.store.repo.git import MissingObjectError
 
-if TYPE_CHECKING:
-    from waggle.store.repo.objects import Objects
-
 FORKS = "refs/waggle-fork"
 FORK_ENDS_MAX = 8
 """Ends of one forked log that are kept: two prove it, more prove nothing else."""
+MOVES_MAX = 256
+"""Logs whose tips are moved at once: what was verified and not noted is lost by a crash."""
 
 Log = tuple[str, str]
 """A log's name: its space and its replica."""
@@ -46,17 +45,53 @@ class Finding(Struct, frozen=True, kw_only=True):
     kind: Kind
 
 
+class Move(Struct, frozen=True, kw_only=True):
+    """A new tip of a log, in place of those that its chain goes on from."""
+
+    log: Log
+    passed: tuple[str, ...]
+    end: Tip
+
+
 class Step(Struct, frozen=True, kw_only=True):
-    """What a frame did to its log's tips.
+    """What a frame means for its log's tips.
 
     `moved`: it goes on from one; `same`: it is one; `behind`: a tip goes on from it; `stopped`:
     nothing new in it verifies; `forked`: it ends another history.
     """
 
     how: Literal["moved", "same", "behind", "stopped", "forked"]
+    move: Move | None = None
+    """What is to be noted of it: of `moved` and `forked`, unless too many ends are known."""
     findings: tuple[Finding, ...] = ()
     final: bool = False
     """Whether something is refused that no object which comes later can mend."""
+
+
+class Moves:
+    """Moves tips, those of MOVES_MAX logs at a time: each time is a durable transaction."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._moves: list[Move] = []
+
+    def add(self, step: Step) -> None:
+        """Take what a step moves; raise what `make` does."""
+        if step.move is not None:
+            self._moves.append(step.move)
+        if len(self._moves) >= MOVES_MAX:
+            self.make()
+
+    def make(self) -> None:
+        """Make the moves that are left; raise what `Journal.transaction` does."""
+        moves, self._moves = self._moves, []
+        if not moves:
+            return
+        with self._journal.transaction() as db:
+            for one in moves:
+                gone = [(*one.log, tip) for tip in one.passed]
+                db.executemany("DELETE FROM tip WHERE space=? AND replica=? AND oid=?", gone)
+                db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*one.log, *one.end))
 
 
 class _Survey(Struct, frozen=True, kw_only=True):
@@ -79,6 +114,7 @@ def tips_of(journal: Journal, log: Log) -> list[Tip]:
 def discover(journal: Journal, logs: Logs, space: str) -> list[Finding]:
     """Look at this repository's own refs and move the tips to what verifies."""
     findings: list[Finding] = []
+    moves = Moves(journal)
     prefix = f"{REFS}/{space}/"
     for name, oid in logs.objects.refs.under(prefix).items():
         replica = name.removeprefix(prefix)
@@ -86,19 +122,30 @@ def discover(journal: Journal, logs: Logs, space: str) -> list[Finding]:
             what = f"{name} names no replica"
             findings.append(Finding(replica=replica, seq=0, what=what, kind="stray"))
             continue
-        step = advance(journal, logs, (space, replica), oid)
+        step = examine(journal, logs, (space, replica), oid)
+        moves.add(step)
         findings += step.findings
         if step.how == "behind":
             what, seq = "its ref went back; ours is kept", frame_end(logs, oid)
             findings.append(Finding(replica=replica, seq=seq, what=what, kind="rewound"))
+    moves.make()
     return findings
 
 
 def advance(journal: Journal, logs: Logs, log: Log, oid: str) -> Step:
-    """Verify the chain that ends in the frame `oid` and move its log's tips accordingly.
+    """Verify the chain that ends in the frame `oid` and move its log's tips accordingly."""
+    step = examine(journal, logs, log, oid)
+    moves = Moves(journal)
+    moves.add(step)
+    moves.make()
+    return step
+
+
+def examine(journal: Journal, logs: Logs, log: Log, oid: str) -> Step:
+    """Verify the chain that ends in the frame `oid`, and say how its log's tips are to be moved.
 
     What verifies before a bad frame counts, so that those who had it before it went bad and those
-    who come later admit the same.
+    who come later admit the same. Of a fork the ends get refs at once.
     """
     tips = tips_of(journal, log)
     if any(tip == oid for tip, _, _ in tips):
@@ -118,11 +165,16 @@ def advance(journal: Journal, logs: Logs, log: Log, oid: str) -> Step:
     if _known(logs, log, tips, survey.end):
         how: Literal["stopped", "behind"] = "stopped" if survey.refusal else "behind"
         return Step(how=how, findings=tuple(findings), final=final)
-    forked = _record(journal, logs.objects, log, tips, survey)
-    if forked:
-        what = "it wrote two histories: both are kept, and it is admitted up to the fork"
-        findings.append(Finding(replica=log[1], seq=survey.end[1], what=what, kind="forked"))
-    return Step(how="forked" if forked else "moved", findings=tuple(findings), final=final)
+    new = Move(log=log, passed=tuple(survey.passed), end=survey.end)
+    left = [tip for tip, _, _ in tips if tip not in survey.passed]
+    if not left:
+        return Step(how="moved", move=new, findings=tuple(findings), final=final)
+    what = "it wrote two histories: both are kept, and it is admitted up to the fork"
+    findings.append(Finding(replica=log[1], seq=survey.end[1], what=what, kind="forked"))
+    room = len(left) < FORK_ENDS_MAX
+    for known in (*left, survey.end[0]) if room else ():
+        logs.objects.refs.point(f"{FORKS}/{log[0]}/{log[1]}/{known}", known)
+    return Step(how="forked", move=new if room else None, findings=tuple(findings), final=final)
 
 
 def frame_end(logs: Logs, oid: str) -> int:
@@ -192,18 +244,3 @@ def _holds(logs: Logs, log: Log, tip: str, seq: int, entry: str) -> bool:
         if links[-1].seq >= seq:
             return links[seq - links[0].seq].id == entry
     return False
-
-
-def _record(journal: Journal, objects: Objects, log: Log, tips: list[Tip], survey: _Survey) -> bool:
-    """Note the end of a chain in place of the tips that it passed; tell whether it is a fork."""
-    assert survey.end is not None  # noqa: S101 - the caller has looked
-    left = [tip for tip, _, _ in tips if tip not in survey.passed]
-    if len(left) >= FORK_ENDS_MAX:
-        return True
-    for known in [*left, *([survey.end[0]] if left else [])]:
-        objects.refs.point(f"{FORKS}/{log[0]}/{log[1]}/{known}", known)
-    with journal.transaction() as db:
-        for tip in survey.passed:
-            db.execute("DELETE FROM tip WHERE space=? AND replica=? AND oid=?", (*log, tip))
-        db.execute("INSERT INTO tip VALUES(?,?,?,?,?)", (*log, *survey.end))
-    return bool(left)

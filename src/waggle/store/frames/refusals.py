@@ -42,7 +42,7 @@ class Refusals:
         self._space = space
         self._tips: dict[str, str] = {}
         """What is to be kept: replica to commit."""
-        self._new: list[tuple[str, str, str, str, int, str]] = []
+        self._new: list[tuple[str, Finding]] = []
         self._rows = self._load()
 
     def _load(self) -> dict[tuple[str, str], tuple[str, int, str]]:
@@ -65,8 +65,7 @@ class Refusals:
         """Note a refused chain; `final` where no object that comes later can change that."""
         self._tips[finding.replica] = oid
         if final:
-            state = self._state(finding.replica)
-            self._new.append((self._space, finding.replica, oid, state, finding.seq, finding.what))
+            self._new.append((oid, finding))
 
     def _state(self, replica: str) -> str:
         """Give what a judgement depends on besides the chain itself."""
@@ -74,17 +73,22 @@ class Refusals:
         return msgspec.json.encode([_VERSION, tips]).decode()
 
     def keep(self) -> None:
-        """Keep what was noted, all at once.
+        """Keep what was noted, all at once; the judgements hold for the tips as they are now.
 
-        Tips get refs, for when the remotes have lost them. Raises what `Journal.transaction` does.
+        Refused ends get refs, for when the remotes have lost them. Raises what
+        `Journal.transaction` does.
         """
         if self._tips:
             self._objects.refs.point_all(self._refs())
         if not self._new:
             return
+        rows = [
+            (self._space, one.replica, oid, self._state(one.replica), one.seq, one.what)
+            for oid, one in self._new
+        ]
         with self._journal.transaction() as db:
             db.execute(_SCHEMA)
-            db.executemany("INSERT OR REPLACE INTO refused VALUES(?,?,?,?,?,?)", self._new)
+            db.executemany("INSERT OR REPLACE INTO refused VALUES(?,?,?,?,?,?)", rows)
             db.execute(
                 "DELETE FROM refused WHERE rowid <= (SELECT max(rowid) FROM refused) - ?",
                 (ROWS_MAX,),

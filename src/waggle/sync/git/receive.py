@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, get_args
 from msgspec import Struct
 
 from waggle.base.ids import is_replica
-from waggle.store.frames.discovery import Finding, Kind, Step, advance, tips_of
+from waggle.store.frames.discovery import Finding, Kind, Moves, Step, examine, tips_of
 from waggle.store.frames.logs import Logs
 from waggle.store.frames.refusals import Refusals
 from waggle.store.frames.sealing import ref_name
@@ -79,6 +79,7 @@ def receive(
     with locked(space.store_dir, "seal"):
         logs = Logs(space.objects)
         judged = Refusals(space.journal, space.objects, space.name)
+        moves = Moves(space.journal)
         for name, oid in theirs.items():
             if not is_replica(name):
                 what = f"{remote.name}: {remote.prefix}/{space.name}/{name[:80]} names no replica"
@@ -86,12 +87,14 @@ def receive(
                 continue
             seq = _verified(space, name)
             step = _judge(space, logs, judged, name, oid)
+            if step.move is not None and step.move.end[1] > seq:
+                entries[name] = step.move.end[1] - seq
+            moves.add(step)
             findings += step.findings
             if step.how in {"stopped", "forked"}:
                 off.add(name)
             findings += _rewound(space, remote, name, step, (before.get(name), oid))
-            if _verified(space, name) > seq:
-                entries[name] = _verified(space, name) - seq
+        moves.make()
         judged.keep()
         _adopt(space, refs)
         space.doubt_owner()
@@ -131,11 +134,11 @@ def _rewound(
 
 
 def _judge(space: Space, logs: Logs, judged: Refusals, replica: str, oid: str) -> Step:
-    """Verify a log's chain and move its tips, unless it was refused before and nothing changed."""
+    """Verify a log's chain, unless it was refused before and nothing changed."""
     before = judged.find(replica, oid)
     if before is not None:
         return Step(how="stopped", findings=(before,), final=True)
-    step = advance(space.journal, logs, (space.name, replica), oid)
+    step = examine(space.journal, logs, (space.name, replica), oid)
     for one in step.findings:
         if one.kind == "refused":
             judged.note(oid, one, final=step.final)
