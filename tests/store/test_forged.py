@@ -18,6 +18,7 @@ from waggle.log.entry import Agent
 from waggle.log.line import body
 from waggle.log.line import line as put_clock
 from waggle.store.checkup.verify import verify
+from waggle.store.frames import discovery
 from waggle.store.frames.discovery import discover
 from waggle.store.frames.logs import Logs
 from waggle.store.frames.sealing import ref_name
@@ -494,6 +495,21 @@ def test_discovering_reads_only_what_is_new(world: World, space: Space) -> None:
     assert discover(space.journal, Watched(space.objects), "main") == []
     assert read == [third]
     assert len(tasks(space.db)) == 3
+
+
+def test_many_logs_are_taken_in_a_few_at_a_time(
+    world: World, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "MOVES_MAX", 2)
+    for seed in range(5):
+        forger = world.forger(space, bytes([seed]) * 32)
+        forger.point(forger.frame(forger.lines(1)))
+    begun: list[str] = []
+    space.journal.db.set_trace_callback(begun.append)
+    assert space.find_logs() == []
+    space.journal.db.set_trace_callback(None)
+    assert begun.count("BEGIN IMMEDIATE") == 3
+    assert len(tasks(space.db)) == 5
 
 
 def test_agents_of_two_replicas_are_two_writers(world: World, space: Space) -> None:
