@@ -44,6 +44,8 @@ votes. `choose` shows them: vote before you look. A vote says with `blind` that 
 A result comes as text and, by the tool's output schema, structured; what has no value is left out,
 and texts beyond 20,000 characters are cut and say so. One call is done after the other. `check`
 runs tests and takes as long as they do; a call that was begun is finished though it is cancelled.
+A client that asks for progress hears of each command that `check` begins and of each remote that
+`sync` is through with.
 
 ## Resources
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,21 @@ class Agent:
         result = self._portal.call(self.client.call_tool, tool, dict(arguments))
         assert isinstance(result, types.CallToolResult)
         return result
+
+    def watched(
+        self, tool: str, **arguments: object
+    ) -> list[tuple[float, float | None, str | None]]:
+        """Call a tool, which must succeed, and give what was told of its progress meanwhile."""
+        heard: list[tuple[float, float | None, str | None]] = []
+
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            heard.append((progress, total, message))
+
+        call = partial(self.client.call_tool, progress_callback=hear)
+        result = self._portal.call(call, tool, _named(arguments))
+        assert isinstance(result, types.CallToolResult)
+        assert not result.is_error, result
+        return heard
 
     def call(self, tool: str, **arguments: object) -> dict[str, Any]:
         """Call a tool, which must succeed; `as_` is `as`."""

@@ -45,6 +45,17 @@ def test_a_whole_task(field: Field, era: Era) -> None:
     assert published["by"]["name"] == "ann"
 
 
+@pytest.mark.parametrize("era", ERAS)
+def test_who_asks_for_it_is_told_how_far_a_check_is(field: Field, era: Era) -> None:
+    tests = [TEST, f"{TEST} -v"]
+    with agent(field, era=era, name="ann") as ann:
+        task = ann.call("task_add", title="make the test pass")["task"]["id"]
+        field.write({"calc.py": FIX})
+        candidate = ann.call("publish", task=task)["candidate"]["id"]
+        heard = ann.watched("check", candidate=candidate, tests=tests)
+    assert heard == [(1, None, f"running {tests[0]}"), (2, None, f"running {tests[1]}")]
+
+
 def test_a_client_of_each_era_gets_the_same_lists(field: Field) -> None:
     lists = []
     for era in ERAS:

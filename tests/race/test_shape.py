@@ -104,6 +104,20 @@ def test_a_live_table_on_a_terminal(field: Field) -> None:
     assert "1/1" in drawn, "the choice stands below"
 
 
+def test_a_person_who_waits_for_a_check_sees_what_runs(field: Field) -> None:
+    field.json("init")
+    field.json("task", "add", "fix it")
+    field.write({"calc.py": FIX})
+    one = field.json("publish")["candidate"]["id"]
+    words = ("check", one, "--test", TEST, "--test", f"{TEST} -v")
+    drawn = on_a_terminal(field, *words)
+    first, second = (drawn.index(f"running {TEST}{more}\r\n") for more in ("", " -v"))
+    assert first < second < drawn.index("passed in")
+    ran = field.waggle(*words)
+    assert (ran.status, ran.err) == (0, "")
+    assert "running" not in ran.out
+
+
 def test_presets_are_listed(field: Field) -> None:
     shown = field.json("race", "--list-agents")["agents"]
     assert {"claude", "codex", "gemini", "aider", "opencode"} <= {one["name"] for one in shown}

@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -59,11 +59,17 @@ def protected_edits(
 
 
 async def sit(
-    repository: Repository, paper: Paper, folder: str, logs: str, environ: Mapping[str, str]
+    repository: Repository,
+    paper: Paper,
+    folder: str,
+    logs: str,
+    environ: Mapping[str, str],
+    begins: Callable[[str], None] = lambda _command: None,
 ) -> list[Sheet]:
     """Run every test in a clean worktree; the worktree is gone afterwards.
 
-    Where setup fails, every test counts as failed with setup's exit status.
+    Where setup fails, every test counts as failed with setup's exit status. `begins` is told of
+    each command, setup's too, before it runs.
     """
     tree = await asyncio.to_thread(worktree.add, repository, folder, paper.commit)
     try:
@@ -72,6 +78,7 @@ async def sit(
         )
         await asyncio.to_thread(worktree.put_back, tree, paper.base, back, gone)
         if paper.setup:
+            begins(paper.setup)
             ended = await _run(paper.setup, tree.path, f"{logs}-setup.log", environ, paper)
             if ended.exit:
                 log = f"{logs}-setup.log"
@@ -82,6 +89,7 @@ async def sit(
                 await asyncio.to_thread(worktree.tidy, tree, paper.commit)
                 await asyncio.to_thread(worktree.put_back, tree, paper.base, back, gone)
             log = f"{logs}-test-{number}.log"
+            begins(test)
             ended = await _run(test, tree.path, log, environ, paper)
             sheets.append(Sheet(command=test, ended=ended, log=log))
         return sheets

@@ -250,7 +250,7 @@ def _listener(
     """Give who listens to long work: JSON lines, a live table, or plain lines."""
     if operation.name == "up" and not as_json:
         return _print_event, lambda: None
-    if operation.name == "sync" and not as_json and sys.stderr.isatty():
+    if operation.name in {"sync", "check"} and not as_json and sys.stderr.isatty():
         return _print_progress, lambda: None
     if operation.name not in {"race", "demo", "up"}:
         return (lambda _event: None), (lambda: None)

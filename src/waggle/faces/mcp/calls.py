@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
 
+from waggle.agents.events import Event
 from waggle.base.errors import WaggleError
 from waggle.faces.cli.output import visible
 from waggle.faces.mcp import arguments
@@ -32,6 +33,13 @@ ERROR_CHARS_MAX = 1_000
 """The longest message of an error: it may quote what was sent."""
 RESULT_BYTES_MAX = 1024 * 1024
 _TOOLS = {tool.name: tool for tool in TOOLS}
+
+
+Listen = Callable[[Event], None]
+
+
+def unheard(_event: Event) -> None:
+    """Listen to nothing."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -53,8 +61,16 @@ class Who(Struct, frozen=True, kw_only=True):
 class Call(Context):
     """One call: the server's context with the call's own key and agent, on the open space."""
 
-    def __init__(self, server: Context, space: Space, who: Who, key: str | None = None) -> None:
+    def __init__(
+        self,
+        server: Context,
+        space: Space,
+        who: Who,
+        key: str | None = None,
+        listen: Listen = unheard,
+    ) -> None:
         self.__dict__.update(vars(server))
+        self.listen = listen
         self.key = key
         self._acting = who.name
         self._model = who.model or self._model
@@ -79,10 +95,13 @@ class Calls:
             self._space.close()
             self._space = None
 
-    def tool(self, name: str, given: Mapping[str, Any], client: str | None) -> Answer:
+    def tool(
+        self, name: str, given: Mapping[str, Any], client: str | None, listen: Listen = unheard
+    ) -> Answer:
         """Call a tool; whatever goes wrong is an answer, too.
 
         `client` names who acts where neither the call, the server nor its environment does.
+        `listen` is told how far long work is.
         """
         self.count += 1
         try:
@@ -91,16 +110,19 @@ class Calls:
             known = ", ".join(_TOOLS)
             return _refusal(WaggleError("usage", f"no tool {name!r}", f"There are: {known}."))
         try:
-            return self._tool(tool, given, client)
+            return self._tool(tool, given, client, listen)
         except WaggleError as error:
             return _refusal(error)
         except Exception as error:  # noqa: BLE001 - a defect is told in the form of every error
             return self._defect(error)
 
-    def _tool(self, tool: Tool, given: Mapping[str, Any], client: str | None) -> Answer:
+    def _tool(
+        self, tool: Tool, given: Mapping[str, Any], client: str | None, listen: Listen
+    ) -> Answer:
         operation = find(tool.operation)
         asked = arguments.read(tool, given)
-        call = Call(self._server, self._open(), self._acting(client, asked.acting), asked.key)
+        acting = self._acting(client, asked.acting)
+        call = Call(self._server, self._open(), acting, asked.key, listen)
         result = _hide(operation.run(call, asked.request), tool.hidden)
         text = _cut("\n".join(visible(row) for row in operation.show(result)))
         fields = _fields(result)

@@ -8,8 +8,10 @@ low-level server is used
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cache
+from itertools import count
 from typing import Any, Protocol, Self
 
 from mcp import types
@@ -20,6 +22,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
 from waggle import __version__
+from waggle.agents.events import Event
 from waggle.base.errors import WaggleError
 from waggle.base.limits import NAME_CHARS_MAX
 from waggle.faces.mcp.calls import Answer, Calls
@@ -69,7 +72,8 @@ def build(desk: Desk, calls: Calls) -> Server[Any]:
         context: ServerRequestContext[Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         client, given = _client(context), params.arguments or {}
-        return _result(await desk.ask(lambda: calls.tool(params.name, given, client)))
+        listen = _reporter(context)
+        return _result(await desk.ask(lambda: calls.tool(params.name, given, client, listen)))
 
     async def list_resources(_context: object, _params: object) -> types.ListResourcesResult:
         return types.ListResourcesResult(resources=_resources())
@@ -124,6 +128,20 @@ def _client(context: ServerRequestContext[Any]) -> str | None:
     params = context.session.client_params
     name = params.client_info.name if params else ""
     return "".join(char for char in name if char.isprintable())[:NAME_CHARS_MAX].strip() or None
+
+
+def _reporter(context: ServerRequestContext[Any]) -> Callable[[Event], None]:
+    """Give who sends on how far a call is, from the store's thread, to a client that asked for it.
+
+    The protocol wants numbers that rise; how many there will be nobody knows.
+    """
+    loop, steps = asyncio.get_running_loop(), count(1)
+
+    def listen(event: Event) -> None:
+        said = context.session.report_progress(next(steps), message=event.message)
+        asyncio.run_coroutine_threadsafe(said, loop)
+
+    return listen
 
 
 def _result(answer: Answer) -> types.CallToolResult:

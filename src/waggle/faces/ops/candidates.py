@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from waggle.agents import exam, publish, worktree
+from waggle.agents.events import Event
 from waggle.agents.exam import Paper
 from waggle.agents.publish import Claims
 from waggle.agents.worktree import Worktree
@@ -235,9 +236,13 @@ def _check(ctx: Context, request: CheckRequest) -> Checked:
     )
     logs = os.path.join(space.store_dir, "runs", task.id[:16], candidate[:12])
     environment = exam.environment_name(platform.system(), platform.machine())
+
+    def begins(command: str) -> None:
+        ctx.listen(Event(event="checking", task=task.id, message=f"running {command}"))
+
     with tempfile.TemporaryDirectory(prefix="waggle-check-") as folder:
         inside = os.path.join(folder, "candidate")
-        sheets = asyncio.run(exam.sit(ctx.repository, paper, inside, logs, ctx.environ))
+        sheets = asyncio.run(exam.sit(ctx.repository, paper, inside, logs, ctx.environ, begins))
     worktree.forget_removed(ctx.repository)
     checks = []
     for n, sheet in enumerate(sheets):
