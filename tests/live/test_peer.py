@@ -435,7 +435,7 @@ LEAVE = (
     "peer = Peer(Settings(meeting=sys.argv[1]), 'ab' * 16, '1' * 32, news.set)\n"
     "peer.open(['main'])\n"
     "if sys.argv[2] == 'hear and leave': news.wait()\n"
-    "if sys.argv[2] == 'close': peer.close(wait_s=0.01)\n"
+    "if sys.argv[2] == 'close': peer.close(wait_s=0)\n"
 )
 
 

@@ -30,6 +30,7 @@ ASKS_BYTES_MAX = 128 * ITEM_BYTES
 PRESENT_MAX = 4096
 """Nodes that are known to be there, in all spaces together."""
 CLOSE_S = 2.0
+"""How long closing is waited for, and once more where the program ends before it is done."""
 RETRY_S = (0.5, 1.0, 2.0, 4.0)
 """Pauses between tries to reach the router, in seconds; the last one goes on."""
 PORT_TRIES = 5
@@ -184,8 +185,8 @@ class Peer:
     def close(self, wait_s: float = CLOSE_S) -> bool:
         """Leave; tell whether it was done within `wait_s` seconds.
 
-        Beside a stopped peer Zenoh can take longer, and does so on a thread that keeps nothing
-        from ending. Closing again does nothing.
+        Beside a stopped peer Zenoh can take longer, and does so on a thread of its own, for which
+        a program that ends waits at most CLOSE_S. Closing again does nothing.
         """
         with self._lock:
             self._closed.set()
@@ -195,6 +196,10 @@ class Peer:
         closing = threading.Thread(target=_close, args=(sessions,), daemon=True)
         closing.start()
         closing.join(wait_s)
+        if closing.is_alive():
+            # It must not come back from Zenoh while the interpreter ends: before Python 3.14 that
+            # aborts the process (github.com/python/cpython/issues/87135).
+            atexit.register(closing.join, CLOSE_S)
         if seat is not None:
             seat.leave()
         return not closing.is_alive()
