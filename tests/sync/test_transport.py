@@ -268,9 +268,10 @@ def test_what_was_missing_is_asked_for_now_and_then(
     path.unlink()
     assert looking.look()[0] == {name_of(1)}
     path.write_bytes(data)
-    for _ in range(3):
-        assert looking.look() == ({name_of(1)}, 1)
-    assert looking.look() == (set(), 1)
+    assert looking.look() == ({name_of(1)}, 1)
+    fail_fsck(hub, name_of(2))
+    assert looking.look()[0] == {name_of(1), name_of(2)}
+    assert looking.look()[0] == {name_of(2)}
     assert mirrored(here) == {name_of(1): oid}
 
 

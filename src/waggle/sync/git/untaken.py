@@ -17,7 +17,7 @@ from waggle.sync.git.trouble import WHOLE, Trouble
 PART_MAX = 500
 """Logs that one fetch names, or leaves out by name: the command line has its limits."""
 LOOKS_MAX = 100
-"""Looks at a remote for which a log is left alone."""
+"""After so many looks at a remote all of it is asked for once more."""
 
 
 class Bad(Struct, frozen=True):
@@ -40,6 +40,7 @@ class Untaken:
         self._looks[at] = self._looks.get(at, 0) + 1
         if self._looks[at] > LOOKS_MAX:
             self._known.pop(at, None)
+            self._looks[at] = 1
         return at in self._known
 
     def still(self, remote: str, space: str, shown: Mapping[str, str]) -> dict[str, Bad]:
@@ -54,9 +55,11 @@ class Untaken:
         return dict(same)
 
     def keep(self, remote: str, space: str, found: Mapping[str, Bad]) -> None:
-        """Remember what was found, and nothing else of this remote's space; looks start anew."""
+        """Remember what was found, and nothing else of this remote's space.
+
+        Looks count on: whoever spoils one log after another must not keep the mended ones out.
+        """
         self._known[remote, space] = dict(list(found.items())[:PART_MAX])
-        self._looks[remote, space] = 0
 
 
 def take_apart(
