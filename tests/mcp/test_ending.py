@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from tests.mcp.wire import Wire
 from tests.race.field import FIX, PATIENCE_S, PYTHON, Field, alive, until
+
+from waggle.agents.events import Event
+from waggle.faces.mcp import server
 
 STAYS = "import time\ntime.sleep(3600)\n"
 """A test that ends by no will of its own."""
@@ -102,3 +108,18 @@ def test_a_call_that_was_called_off_before_it_began_is_not_done(
     field.go("go")
     titles = {one["title"] for one in wire.call("tasks")["tasks"]}
     assert titles == {"make the test pass"}
+
+
+class _Left:
+    """The session of a client that is gone."""
+
+    async def report_progress(self, progress: float, message: str | None) -> None:
+        raise AssertionError((progress, message))
+
+
+def test_what_a_call_tells_a_client_that_left_does_not_end_the_call() -> None:
+    async def begin() -> Callable[[Event], None]:
+        return server.reporter(SimpleNamespace(session=_Left()))  # type: ignore[arg-type]
+
+    listen = asyncio.run(begin())
+    listen(Event(event="checking", task="", message="running make test"))

@@ -1,4 +1,4 @@
-"""The signals that ask this process to end."""
+"""The signals that ask this process to end, and heeding them for a while."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 def ending() -> list[signal.Signals]:
@@ -15,6 +16,19 @@ def ending() -> list[signal.Signals]:
     """
     known = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
     return [one for one in known if one and signal.getsignal(one) is not signal.SIG_IGN]
+
+
+@contextmanager
+def handled(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], object]
+) -> Iterator[None]:
+    """Let a handler have these signals, and give them back; for the main thread."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextmanager
@@ -28,9 +42,5 @@ def heeded(numbers: Iterable[signal.Signals], then: Callable[[], object]) -> Ite
     def call(_number: int, _frame: object) -> None:
         loop.call_soon_threadsafe(then)
 
-    before = {number: signal.signal(number, call) for number in numbers}
-    try:
+    with handled(numbers, call):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

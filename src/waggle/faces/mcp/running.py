@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from waggle.faces.mcp.calls import Calls
 from waggle.faces.mcp.desk import Desk
-from waggle.faces.signals import ending
+from waggle.faces.signals import ending, handled
 
 GRACE_S = 0.5
 """How long a call that is under way may go on when the client has left: clients wait 2 s."""
@@ -68,7 +68,7 @@ def _signals_end() -> Iterator[None]:
     """Let the first signal end what is under way, and no second one disturb the end."""
 
     def end(_number: int, _frame: object) -> None:
-        for number in heeded:
+        for number in numbers:
             signal.signal(number, signal.SIG_IGN)
         try:
             loop = asyncio.get_running_loop()
@@ -80,10 +80,6 @@ def _signals_end() -> Iterator[None]:
             task.cancel()
         loop.call_soon_threadsafe(lambda: None)  # wakes the loop
 
-    heeded = (signal.SIGINT, *ending())
-    before = {number: signal.signal(number, end) for number in heeded}
-    try:
+    numbers = (signal.SIGINT, *ending())
+    with handled(numbers, end):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -72,7 +72,7 @@ def build(desk: Desk, calls: Calls) -> Server[Any]:
         context: ServerRequestContext[Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         client, given = _client(context), params.arguments or {}
-        listen = _reporter(context)
+        listen = reporter(context)
         return _result(await desk.ask(lambda: calls.tool(params.name, given, client, listen)))
 
     async def list_resources(_context: object, _params: object) -> types.ListResourcesResult:
@@ -130,7 +130,7 @@ def _client(context: ServerRequestContext[Any]) -> str | None:
     return "".join(char for char in name if char.isprintable())[:NAME_CHARS_MAX].strip() or None
 
 
-def _reporter(context: ServerRequestContext[Any]) -> Callable[[Event], None]:
+def reporter(context: ServerRequestContext[Any]) -> Callable[[Event], None]:
     """Give who sends on how far a call is, from the store's thread, to a client that asked for it.
 
     The protocol wants numbers that rise; how many there will be nobody knows.
@@ -139,7 +139,10 @@ def _reporter(context: ServerRequestContext[Any]) -> Callable[[Event], None]:
 
     def listen(event: Event) -> None:
         said = context.session.report_progress(next(steps), message=event.message)
-        asyncio.run_coroutine_threadsafe(said, loop)
+        try:
+            asyncio.run_coroutine_threadsafe(said, loop)
+        except RuntimeError:  # the client has left, and the loop has ended; the call goes on
+            said.close()
 
     return listen
 

@@ -59,7 +59,8 @@ class Untaken:
 
         Looks count on: whoever spoils one log after another must not keep the mended ones out.
         """
-        self._known[remote, space] = dict(list(found.items())[:PART_MAX])
+        if found:
+            self._known[remote, space] = dict(list(found.items())[:PART_MAX])
 
 
 def take_apart(
